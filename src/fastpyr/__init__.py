@@ -1,0 +1,115 @@
+"""fastpyr: georeferenced rasters in, ROK4 tile pyramids out.
+
+``build`` makes a pyramid, ``plan`` says what it would do, ``open`` reads one. The pieces embed alone:
+``fastpyr.kernels`` (functions on arrays), ``fastpyr.encode`` (tiles to bytes), ``fastpyr.slab`` (tiles to slab files
+and back), ``fastpyr.grid`` (tile matrix sets). Importing this package loads none of them: names load at first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    ConfigError,
+    DecodeError,
+    DescriptorError,
+    EncodeError,
+    FastpyrError,
+    GridError,
+    SlabError,
+    SourceError,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from .build import Progress, ProgressCallback
+    from .formats import Compression, Interpolation, PixelFormat, SampleType, SlabKind, TileFormat
+    from .grid import BoundingBox, TileLimits, TileMatrix, TileMatrixSet, load_tms, tms_names
+    from .plan import BuildOptions, Plan
+    from .pyramid import Pyramid, VerifyReport
+    from .pyramid import open_pyramid as open
+    from .run.build import build, plan
+    from .source import ArraySource, Source, open_source
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArraySource",
+    "BoundingBox",
+    "BuildOptions",
+    "Compression",
+    "ConfigError",
+    "DecodeError",
+    "DescriptorError",
+    "EncodeError",
+    "FastpyrError",
+    "GridError",
+    "Interpolation",
+    "PixelFormat",
+    "Plan",
+    "Progress",
+    "ProgressCallback",
+    "Pyramid",
+    "SampleType",
+    "SlabError",
+    "SlabKind",
+    "Source",
+    "SourceError",
+    "StoreError",
+    "TileFormat",
+    "TileLimits",
+    "TileMatrix",
+    "TileMatrixSet",
+    "VerifyReport",
+    "__version__",
+    "build",
+    "load_tms",
+    "open",
+    "open_source",
+    "plan",
+    "tms_names",
+]
+
+_ROOMS = {
+    "formats": ("Compression", "Interpolation", "PixelFormat", "SampleType", "SlabKind", "TileFormat"),
+    "grid": ("BoundingBox", "TileLimits", "TileMatrix", "TileMatrixSet", "load_tms", "tms_names"),
+    "source": ("ArraySource", "Source", "open_source"),
+    "pyramid": ("Pyramid", "VerifyReport", "open"),
+    "plan": ("BuildOptions", "Plan"),
+    "build": ("Progress", "ProgressCallback"),
+    "run.build": ("build", "plan"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_NAME_IN_ROOM = {"open": "open_pyramid"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its room at first use."""
+    room = _ROOM_OF.get(name)
+    if room is None:
+        raise AttributeError(f"module 'fastpyr' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{room}"), _NAME_IN_ROOM.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
+
+
+class _Package(ModuleType):
+    """Keeps ``fastpyr.build`` and ``fastpyr.plan`` functions although rooms have the same names.
+
+    Importing a subpackage binds it as an attribute of its parent; for these two that would hide the function. The rooms
+    stay importable as ever (``from fastpyr.build import Builder``).
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _ROOM_OF):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

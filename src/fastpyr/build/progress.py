@@ -1,0 +1,70 @@
+"""What a running build tells: counts, never times (the listener has a clock)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+
+__all__ = ["Counter", "Progress", "ProgressCallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """State of a build at one moment.
+
+    Attributes:
+        blocks, blocks_total: finished and planned blocks over all levels.
+        pixels: stored pixels of the tiles that hold data, over all levels.
+        slabs, bytes: slabs written (masks included) and their bytes.
+        level_blocks: finished and planned blocks per level id, finest level first.
+    """
+
+    blocks: int
+    blocks_total: int
+    pixels: int
+    slabs: int
+    bytes: int
+    level_blocks: dict[str, tuple[int, int]]
+
+
+ProgressCallback = Callable[[Progress], object]
+"""Called from worker threads, one call at a time, after every finished block and slab."""
+
+
+@dataclass(slots=True)
+class Counter:
+    """Counts of one build, updated by all workers."""
+
+    planned: dict[str, int]
+    callback: ProgressCallback | None = None
+    pixels: int = 0
+    tiles: int = 0
+    slabs: int = 0
+    bytes: int = 0
+    done: dict[str, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def block(self, level: str, tiles: int, tile_pixels: int) -> None:
+        """A block of ``level`` is finished and holds ``tiles`` tiles with data."""
+        with self._lock:
+            self.done[level] = self.done.get(level, 0) + 1
+            self.tiles += tiles
+            self.pixels += tiles * tile_pixels
+            self._tell()
+
+    def slab(self, size: int) -> None:
+        """A slab of ``size`` bytes is written."""
+        with self._lock:
+            self.slabs += 1
+            self.bytes += size
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.callback is not None:
+            blocks = {level: (self.done.get(level, 0), planned) for level, planned in self.planned.items()}
+            self.callback(
+                Progress(
+                    sum(self.done.values()), sum(self.planned.values()), self.pixels, self.slabs, self.bytes, blocks
+                )
+            )

@@ -1,0 +1,319 @@
+"""Blocks of a level made from the sources: mosaic windows resampled or reprojected onto the level's pixel grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import GridError
+from ..formats import Interpolation, PixelFormat
+from ..grid import (
+    BoundingBox,
+    TileMatrix,
+    TileMatrixSet,
+    Transform,
+    coordinate_grid,
+    mean_pixel_area,
+    project_boxes,
+)
+from ..kernels import paint, resample, warp
+from ..source import Mosaic, Pack, ReducedPack
+from .scratch import Scratch
+
+__all__ = ["Renderer"]
+
+WINDOW_PIXELS = 12 << 20
+"""A block whose source window is larger than this is made in parts."""
+PREFILTER_RATIO = 16.0
+"""Levels coarser than this many source pixels are resampled from sources that were halved until 8 to 16 are left."""
+GRID_TOLERANCE = 0.02
+"""Largest error, in source pixels, of positions interpolated between the nodes of a reprojection grid."""
+EDGE = 1
+"""Pixels of a window kept beyond the edge of its pack: enough to be seen as an edge."""
+COPY_TOLERANCE = 0.01
+"""Grids that agree within this fraction of a pixel over their whole extent are the same grid."""
+
+_HALF_WIDTH = {
+    Interpolation.NN: 0.5,
+    Interpolation.LINEAR: 1.0,
+    Interpolation.BICUBIC: 2.0,
+    Interpolation.LANCZOS: 3.0,
+}
+
+Pixels = NDArray[Any]
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Source pixels that a part of a block needs: columns x0..x1-1, rows y0..y1-1 of the pack's grid."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def size(self) -> int:
+        return (self.x1 - self.x0) * (self.y1 - self.y0)
+
+
+class _PackView:
+    """One pack seen from one level: where it lies and how to come from level pixels to its pixels.
+
+    ``area`` selects the transformation between the coordinate reference systems.
+    """
+
+    def __init__(
+        self,
+        pack: Pack,
+        matrix: TileMatrix,
+        tms: TileMatrixSet,
+        interpolation: Interpolation,
+        area: BoundingBox,
+    ) -> None:
+        self.matrix = matrix
+        to_level = Transform(pack.crs, tms.crs, bounds=area)
+        # An equal CRS is no identity for longitudes beyond 180 degrees, which have to be wrapped.
+        self.straight = pack.transform.is_north_up and to_level.is_identity
+        self.half = _HALF_WIDTH[interpolation]
+        self.pack: Pack | ReducedPack = pack
+        if interpolation is not Interpolation.NN and (halvings := _halvings(pack, matrix, to_level)) > 0:
+            self.pack = ReducedPack(pack, halvings)
+        a, b, c, d, e, f = self.pack.transform
+        if self.straight:
+            cell = matrix.cell_size
+            self.ratio = (cell / a, cell / -e)
+            # Source position of the centre of level pixel (0, 0).
+            self.start = ((matrix.origin_x + cell / 2 - c) / a - 0.5, (matrix.origin_y - cell / 2 - f) / e - 0.5)
+            self.boxes: tuple[BoundingBox, ...] = (pack.bounds,)
+            self.copies = self._is_copy()
+            self.margin = tuple(math.ceil(self.half * max(1.0, r)) + 2 for r in self.ratio)
+            return
+        self.copies = False
+        self.to_source = to_level.inverse
+        self.boxes = project_boxes(pack.bounds, to_level)
+        determinant = a * e - b * d
+        self.inverse = (
+            e / determinant,
+            -b / determinant,
+            (b * f - e * c) / determinant,
+            -d / determinant,
+            a / determinant,
+            (d * c - a * f) / determinant,
+        )
+
+    def _is_copy(self) -> bool:
+        """True when level and pack share their pixel grid over the whole pack."""
+        for axis, length in ((0, self.pack.width), (1, self.pack.height)):
+            ratio, start = self.ratio[axis], self.start[axis]
+            first = math.ceil((0 - start) / ratio)
+            for pixel in (first, first + length):
+                at = start + pixel * ratio
+                if abs(at - (round(start + first * ratio) + pixel - first)) > COPY_TOLERANCE:
+                    return False
+        return True
+
+
+class Renderer:
+    """Fills blocks of one level from a mosaic. Shared by workers; each passes its own Scratch."""
+
+    def __init__(
+        self,
+        mosaic: Mosaic,
+        matrix: TileMatrix,
+        tms: TileMatrixSet,
+        pixel: PixelFormat,
+        interpolation: Interpolation,
+    ) -> None:
+        self.matrix = matrix
+        self.pixel = pixel
+        self.interpolation = interpolation
+        areas: dict[str, BoundingBox] = {}
+        for pack in mosaic.packs:  # one operation for all packs of a CRS, so that they meet without a step
+            areas[pack.crs] = areas[pack.crs].union(pack.bounds) if pack.crs in areas else pack.bounds
+        self.views = [_PackView(pack, matrix, tms, interpolation, areas[pack.crs]) for pack in mosaic.packs]
+        self.width = matrix.matrix_width * matrix.tile_width
+        self.height = matrix.matrix_height * matrix.tile_height
+
+    def render(self, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
+        """Fill a block whose top-left pixel is (px, py) of the level.
+
+        ``out`` is (rows, cols, channels) uninitialised, ``mask`` (rows, cols) all 0. On return ``mask`` is 255 at
+        data and ``out`` holds data there; elsewhere ``out`` is nodata or untouched. Returns False when no source
+        has data in the block. Raises SourceError naming the file that cannot be read.
+        """
+        # Edge blocks reach beyond the matrix: nothing is drawn there.
+        rows, cols = min(out.shape[0], self.height - py), min(out.shape[1], self.width - px)
+        out, mask = out[:rows, :cols], mask[:rows, :cols]
+        cell, matrix = self.matrix.cell_size, self.matrix
+        left, top = matrix.origin_x + px * cell, matrix.origin_y - py * cell
+        box = BoundingBox(left, top - rows * cell, left + cols * cell, top)
+        drawn = False
+        for view in self.views:
+            if all(part.intersection(box) is None for part in view.boxes):
+                continue
+            if not drawn:
+                drawn = self._draw(view, px, py, out, mask, scratch)
+                continue
+            over = scratch.array("over", out.shape, self.pixel.dtype)
+            over_mask = scratch.array("over_mask", mask.shape, "uint8")
+            over_mask.fill(0)
+            if self._draw(view, px, py, over, over_mask, scratch):
+                paint(out, mask, over, over_mask)
+        return drawn
+
+    def _draw(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
+        """Draw one pack on a block or on a part of it, in four parts when its window is too large."""
+        rows, cols = mask.shape
+        if view.straight:
+            nodes, step = None, 0
+            window = self._straight_window(view, px, py, rows, cols)
+        else:
+            try:
+                nodes, step = coordinate_grid(
+                    view.to_source,
+                    self.matrix,
+                    px,
+                    py,
+                    cols,
+                    rows,
+                    view.inverse,
+                    GRID_TOLERANCE,
+                    (view.pack.width, view.pack.height),
+                )
+            except GridError as error:
+                raise GridError(f"level {self.matrix.id}, pixel ({px}, {py}): {error}") from error
+            window, ratio = self._curved_window(view, nodes, step)
+        if window is None:
+            return False
+        if window.size > WINDOW_PIXELS and max(rows, cols) > 1:
+            return self._draw_parts(view, px, py, out, mask, scratch)
+        pixels, source_mask = self._read(view, window, out, mask, scratch)
+        if pixels is None:
+            return bool(source_mask)
+        nodata = self.pixel.nodata
+        if nodes is None:
+            resample(
+                pixels,
+                out,
+                x0=view.start[0] + px * view.ratio[0] - window.x0,
+                y0=view.start[1] + py * view.ratio[1] - window.y0,
+                rx=view.ratio[0],
+                ry=view.ratio[1],
+                interpolation=self.interpolation,
+                mask=source_mask,
+                out_mask=mask,
+                nodata=nodata,
+            )
+        else:
+            nodes -= (window.x0, window.y0)
+            warp(
+                pixels,
+                nodes,
+                step,
+                out,
+                interpolation=self.interpolation,
+                ratio=ratio,
+                mask=source_mask,
+                out_mask=mask,
+                nodata=nodata,
+            )
+        return True
+
+    def _draw_parts(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
+        rows, cols = mask.shape
+        drawn = False
+        half_rows, half_cols = max(1, rows // 2), max(1, cols // 2)
+        for top in {0, half_rows} - {rows}:
+            for left in {0, half_cols} - {cols}:
+                bottom = half_rows if top == 0 else rows
+                right = half_cols if left == 0 else cols
+                part, part_mask = out[top:bottom, left:right], mask[top:bottom, left:right]
+                drawn |= self._draw(view, px + left, py + top, part, part_mask, scratch)
+        return drawn
+
+    def _read(
+        self, view: _PackView, window: _Window, out: Pixels, mask: Mask, scratch: Scratch
+    ) -> tuple[Pixels | None, Any]:
+        """Pixels and mask (None = all data) of a window.
+
+        Where grids coincide the window goes straight into the block: then pixels is None and the second value says
+        whether there was any data. Without data the result is (None, False).
+        """
+        pack = view.pack
+        if view.copies:
+            status = pack.read(window.x0, window.y0, window.x1, window.y1, out, mask)
+            return None, status > 0
+        shape = (window.y1 - window.y0, window.x1 - window.x0, self.pixel.channels)
+        pixels = scratch.array("window", shape, self.pixel.dtype)
+        source_mask = scratch.array("window_mask", shape[:2], "uint8")
+        status = pack.read(window.x0, window.y0, window.x1, window.y1, pixels, source_mask)
+        if status == 0:
+            return None, False
+        return pixels, None if status == 2 else source_mask
+
+    def _straight_window(self, view: _PackView, px: int, py: int, rows: int, cols: int) -> _Window | None:
+        """Window of a part of a block when pixel axes are parallel; None when it misses the pack."""
+        spans = []
+        for axis, first, count, length in ((0, px, cols, view.pack.width), (1, py, rows, view.pack.height)):
+            start = view.start[axis] + first * view.ratio[axis]
+            if view.copies:
+                begin, end = round(start), round(start) + count
+            else:
+                begin = math.floor(start) - view.margin[axis]
+                end = math.ceil(start + (count - 1) * view.ratio[axis]) + view.margin[axis] + 1
+            if end <= 0 or begin >= length:
+                return None
+            spans.append((begin, end) if view.copies else (max(begin, -EDGE), min(end, length + EDGE)))
+        return _Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+
+    def _curved_window(
+        self, view: _PackView, nodes: NDArray[np.float64], step: int
+    ) -> tuple[_Window | None, tuple[float, float]]:
+        """Window of a part of a block under reprojection, and the mean source pixels per level pixel and axis."""
+        finite = np.isfinite(nodes).all(axis=2)
+        if not finite.any():
+            return None, (1.0, 1.0)
+        points = nodes if finite.all() else nodes[finite]
+        low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
+        ratio = _local_ratio(nodes, step)
+        margin = [math.ceil(self._reach(view, r)) + 2 for r in ratio]
+        x0, y0 = math.floor(low[0]) - margin[0], math.floor(low[1]) - margin[1]
+        x1, y1 = math.ceil(high[0]) + margin[0] + 1, math.ceil(high[1]) + margin[1] + 1
+        if x1 <= 0 or y1 <= 0 or x0 >= view.pack.width or y0 >= view.pack.height:
+            return None, ratio
+        width, height = view.pack.width, view.pack.height
+        window = _Window(max(x0, -EDGE), max(y0, -EDGE), min(x1, width + EDGE), min(y1, height + EDGE))
+        return window, ratio
+
+    def _reach(self, view: _PackView, ratio: float) -> float:
+        return view.half * max(1.0, ratio)
+
+
+def _halvings(pack: Pack, matrix: TileMatrix, to_level: Transform) -> int:
+    """Halvings of a pack after which a level pixel covers at most 16 of its pixels across; 0 when it does anyway."""
+    if to_level.is_identity:
+        pixel = min(pack.transform.resolution)
+    else:
+        pixel = math.sqrt(mean_pixel_area(pack.transform, pack.width, pack.height, to_level))
+    ratio = matrix.cell_size / pixel
+    return math.ceil(math.log2(ratio / PREFILTER_RATIO)) if ratio > PREFILTER_RATIO else 0
+
+
+def _local_ratio(nodes: NDArray[np.float64], step: int) -> tuple[float, float]:
+    """Source pixels per level pixel along source x and y: lengths of the gradient of each coordinate, median of
+    the cells, so that a rotation does not change it."""
+    with np.errstate(invalid="ignore"):
+        across = (nodes[:-1, 1:] - nodes[:-1, :-1]) / step
+        down = (nodes[1:, :-1] - nodes[:-1, :-1]) / step
+        lengths = np.hypot(across, down)
+    usable = lengths[np.isfinite(lengths).all(axis=2)]
+    if not usable.size:
+        return 1.0, 1.0
+    middle = np.median(usable, axis=0)
+    return float(middle[0]), float(middle[1])

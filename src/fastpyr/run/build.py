@@ -1,0 +1,161 @@
+"""The whole job: sources to a published pyramid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..build import Builder, BuildResult, ProgressCallback
+from ..errors import ConfigError, FastpyrError, SourceError
+from ..plan import Plan, make_plan
+from ..pyramid import Pyramid, open_pyramid
+from ..pyramid.descriptor import Descriptor
+from ..pyramid.level import LevelDescriptor
+from ..pyramid.list import SlabList
+from ..store import Staging, Store, open_location
+from ..store.naming import check_level_id, check_pyramid_name
+from .inputs import SourceLike, prepare
+from .threads import run_threads
+
+__all__ = ["build", "plan"]
+
+Warn = Callable[[str], object]
+
+
+def plan(
+    sources: SourceLike | Iterable[SourceLike] | None,
+    descriptor: str | os.PathLike[str] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    warn: Warn | None = None,
+    **options: Any,
+) -> Plan:
+    """Decide what ``build`` with the same arguments would do, and write nothing.
+
+    Raises FastpyrError as ``build`` does for what can be known before pixels are read.
+    """
+    inputs = prepare(sources, descriptor, config, name, **options)
+    for line in inputs.warnings if warn else ():
+        warn(line)  # type: ignore[misc]
+    return make_plan(inputs.groups, inputs.options)
+
+
+def build(
+    sources: SourceLike | Iterable[SourceLike] | None,
+    descriptor: str | os.PathLike[str] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    progress: ProgressCallback | None = None,
+    on_plan: Callable[[Plan], object] | None = None,
+    warn: Warn | None = None,
+    **options: Any,
+) -> Pyramid:
+    """Build a new pyramid and return it opened.
+
+    Args:
+        sources: raster files, folders (searched), globs, opened sources, or a list of them. Files are painted in the
+            order of their names, the last one on top.
+        descriptor: where ``<name>.json`` goes; the slabs go into the folder ``<name>`` next to it.
+        config: a BE4 configuration; what else is given wins over it.
+        name: pyramid name, when ``descriptor`` is a folder.
+        progress: called with a Progress after every block and slab, from worker threads, one call at a time.
+        on_plan: called once with the Plan before work starts.
+        warn: called with one-line warnings.
+        options: attributes of BuildOptions (``tms``, ``bottom``, ``top``, ``width``, ``height``, ``compression``,
+            ``interpolation``, ``parallelization``, ``mask``, ``srs``, ``nodata``, ``channels``, ``sample_format``,
+            ``gamma``, ``overwrite``, ``path_depth``), as values or as text.
+
+    Raises:
+        FastpyrError: one line naming the file, level or option and the cure. Nothing is left under a final name; an
+            existing pyramid stays as it was.
+    """
+    inputs = prepare(sources, descriptor, config, name, **options)
+    for line in inputs.warnings if warn else ():
+        warn(line)  # type: ignore[misc]
+    if inputs.descriptor is None:
+        raise ConfigError("no descriptor: say where <name>.json goes")
+    store, key = open_location(inputs.descriptor)
+    pyramid_name = check_pyramid_name(key.removesuffix(".json"))
+    overwrite = inputs.options.overwrite
+    if store.exists(key) and not overwrite:
+        raise ConfigError(f"{store.location(key)} exists: choose another name, or replace it with --overwrite")
+    decided = make_plan(inputs.groups, inputs.options)
+    for level in decided.levels:
+        check_level_id(level.id)
+    try:
+        for line in _servability(decided) if warn else ():
+            warn(line)  # type: ignore[misc]
+        if on_plan is not None:
+            on_plan(decided)
+        with store.stage(pyramid_name) as staging:
+            builder = Builder(decided, staging, progress)
+            run_threads(decided.source_blocks(), builder.run, builder.worker, inputs.options.workers)
+            result = builder.result()
+            if result.limits[0] is None:
+                raise SourceError(
+                    f"the sources hold no data inside tile matrix set {decided.tms.name}: nothing to build"
+                )
+            _publish(store, staging, pyramid_name, decided, result, overwrite)
+    finally:
+        for mosaic in decided.mosaics:
+            mosaic.close()
+    return open_pyramid(inputs.descriptor)
+
+
+def _servability(plan: Plan) -> list[str]:
+    """Warnings about formats that can be written but that servers cannot deliver."""
+    pixel = plan.pixel
+    name = pixel.format.name
+    if pixel.channels == 2 and name != "TIFF_PNG_UINT8":
+        return [f"2-channel {name} tiles are not servable: prefer --compression png"]
+    if pixel.dtype == "float32" and pixel.channels > 1:
+        return [f"float32 tiles of {pixel.channels} channels are not servable: prefer 1 channel"]
+    return []
+
+
+def _descriptor(name: str, plan: Plan, result: BuildResult) -> Descriptor:
+    """Descriptor of what was written; levels that hold no tile at all are left out."""
+    options = plan.options
+    levels = [
+        LevelDescriptor.in_folder(
+            name,
+            level.id,
+            options.width,
+            options.height,
+            limits,
+            mask=options.mask,
+            path_depth=options.path_depth,
+        )
+        for level, limits in zip(plan.levels, result.limits, strict=True)
+        if limits is not None
+    ]
+    coarsest_first = tuple(reversed(levels))
+    return Descriptor(name, plan.tms.name, plan.pixel, options.mask, options.interpolation, coarsest_first)
+
+
+def _root(store: Store, name: str) -> str:
+    """The data root as lists record it: absolute, because a list is read from other folders too."""
+    location = store.location(name)
+    return location if "://" in location else os.path.abspath(location)
+
+
+def _publish(store: Store, staging: Staging, name: str, plan: Plan, result: BuildResult, overwrite: bool) -> None:
+    """Slabs, then list, then descriptor. A new pyramid whose list or descriptor cannot be written is taken back."""
+    descriptor = _descriptor(name, plan, result).to_json()
+    listing = SlabList.owned(_root(store, name), [slab.key for slab in result.slabs]).to_bytes()
+    existed = store.exists(f"{name}.json")
+    staging.publish(overwrite)
+    try:
+        store.put(f"{name}.list", [listing])
+        store.put(f"{name}.json", [descriptor])
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(FastpyrError):
+                for slab in result.slabs:
+                    store.delete(f"{name}/{slab.key}")
+                store.delete(f"{name}.list")
+        raise

@@ -1,0 +1,94 @@
+"""What callers hand over, made ready: opened sources, options, and where the descriptor goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..errors import ConfigError
+from ..plan import BuildOptions, SourceGroup, read_be4
+from ..source import Source, find_sources, open_source
+
+__all__ = ["Inputs", "SourceLike", "prepare"]
+
+SourceLike = str | os.PathLike[str] | Source
+"""A file, a folder, a glob, or an opened source (for instance an ArraySource)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A build's inputs. ``descriptor`` ends with ``.json``; ``warnings`` are one line each."""
+
+    groups: tuple[SourceGroup, ...]
+    options: BuildOptions
+    descriptor: str | None
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    sources: SourceLike | Iterable[SourceLike] | None,
+    descriptor: str | os.PathLike[str] | None,
+    config: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    **given: Any,
+) -> Inputs:
+    """Open sources and settle options.
+
+    With ``config`` (a BE4 configuration) the sources, descriptor and options given here replace its own. Raises
+    FastpyrError naming the file or the option.
+    """
+    asked = _as_list(sources)
+    if config is None:
+        options = BuildOptions.parse(**given)
+        groups: tuple[SourceGroup, ...] = (SourceGroup(_open(asked, options.srs)),)
+        warnings: tuple[str, ...] = ()
+    else:
+        conf = read_be4(config)
+        options, warnings = conf.options.merged(**given), conf.warnings
+        descriptor = conf.descriptor if descriptor is None else descriptor
+        if not asked:
+            groups = tuple(
+                SourceGroup(_open([group.directory], options.srs or group.srs), group.bottom, group.top)
+                for group in conf.groups
+            )
+        elif len(conf.groups) == 1:
+            group = conf.groups[0]
+            groups = (SourceGroup(_open(asked, options.srs or group.srs), group.bottom, group.top),)
+        else:
+            raise ConfigError(f"{config}: has {len(conf.groups)} data sources, SOURCE can only replace a single one")
+    return Inputs(groups, options, _descriptor_path(descriptor, name), warnings)
+
+
+def _as_list(sources: SourceLike | Iterable[SourceLike] | None) -> list[SourceLike]:
+    if sources is None:
+        return []
+    if isinstance(sources, (str, os.PathLike)) or hasattr(sources, "info"):
+        return [cast("SourceLike", sources)]
+    return list(sources)
+
+
+def _open(asked: Sequence[SourceLike], srs: str | None) -> list[Source]:
+    """Opened sources in the order of painting: files by name, then sources opened by the caller as given."""
+    if not asked:
+        raise ConfigError("no sources: give raster files, folders or globs")
+    paths = [item for item in asked if isinstance(item, (str, os.PathLike))]
+    opened = [item for item in asked if not isinstance(item, (str, os.PathLike))]
+    found = [open_source(path, srs) for path in find_sources(paths)] if paths else []
+    return found + opened
+
+
+def _descriptor_path(descriptor: str | os.PathLike[str] | None, name: str | None) -> str | None:
+    """``<folder>/<name>.json`` from a descriptor path, or from a folder and a name."""
+    if descriptor is None:
+        return None
+    path = os.fspath(descriptor)
+    if path.endswith(".json"):
+        stem = path.rsplit("/", 1)[-1].removesuffix(".json")
+        if name is not None and name != stem:
+            raise ConfigError(f"{path}: the descriptor's name and --name {name} differ: give one of them")
+        return path
+    if name is None:
+        raise ConfigError(f"{path}: expected a path ending in .json, or a folder together with --name")
+    return f"{path.rstrip('/')}/{name}.json"

@@ -1,0 +1,196 @@
+"""Sources on one pixel grid, read as if they were one raster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastpyr.formats import SampleType
+from fastpyr.grid.bounds import BoundingBox
+from fastpyr.kernels import paint
+
+from .base import Affine, Mask, Pixels, RasterInfo, Source
+from .cache import Chunk, ChunkCache, chunk_shape
+from .validity import convert_pixels, mask_state
+
+__all__ = ["Pack", "RectIndex"]
+
+
+class RectIndex:
+    """Which of many rectangles meet a window. ``rects``: int64 (n, 4), x0 y0 x1 y1, right and bottom excluded."""
+
+    def __init__(self, rects: npt.NDArray[np.int64]) -> None:
+        self._order = np.argsort(rects[:, 0], kind="stable")
+        self._sorted = rects[self._order]
+        self._widest = int((rects[:, 2] - rects[:, 0]).max())
+
+    def query(self, x0: int, y0: int, x1: int, y1: int) -> list[int]:
+        """Indexes of the rectangles that share a pixel with the window, ascending."""
+        lefts = self._sorted[:, 0]
+        start = np.searchsorted(lefts, x0 - self._widest, side="right")
+        part = self._sorted[start : np.searchsorted(lefts, x1, side="left")]
+        hits = np.flatnonzero((part[:, 2] > x0) & (part[:, 1] < y1) & (part[:, 3] > y0))
+        return sorted(self._order[start + hits].tolist())
+
+
+class Pack:
+    """Sources that share a CRS and a pixel grid, painted in order: where they overlap the later one wins.
+
+    Pixel (0, 0) is the top-left of them all and ``transform`` places its corner. ``rects``: int64 (n, 4), the pixels
+    x0 y0 x1 y1 of each source, right and bottom excluded. Any number of threads may read.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        rects: npt.NDArray[np.int64],
+        transform: Affine,
+        cache: ChunkCache,
+        channels: int,
+        sample: SampleType,
+    ) -> None:
+        self.sources = tuple(sources)
+        self.infos: tuple[RasterInfo, ...] = tuple(source.info for source in sources)
+        self.crs = self.infos[0].crs
+        self.transform = transform
+        self.rects = rects
+        self.width, self.height = int(rects[:, 2].max()), int(rects[:, 3].max())
+        self.channels, self.sample = channels, sample
+        self._cache = cache
+        # part of the cache's keys, which keep it alive: no other pack ever has the same
+        self._token = object()
+        self._index = RectIndex(rects)
+        self._shapes = [self._chunk_shape(source) for source in sources]
+
+    @property
+    def bounds(self) -> BoundingBox:
+        """Envelope in the pack's CRS."""
+        return self.transform.bounds(self.width, self.height)
+
+    def sources_in(self, x0: int, y0: int, x1: int, y1: int) -> list[int]:
+        """Indexes of the sources whose rectangles meet a window, in painting order. Reads nothing."""
+        return self._index.query(x0, y0, x1, y1)
+
+    def read(self, x0: int, y0: int, x1: int, y1: int, out: Pixels, out_mask: Mask) -> int:
+        """Fills ``out`` (y1-y0, x1-x0, channels) and ``out_mask`` (y1-y0, x1-x0) with a window of pack pixels.
+
+        The window may leave the pack: pixels that no source covers, or whose source has them as nodata, are 0 with
+        mask 0. Returns 0 when no pixel is data, 1 when some are, 2 when all are; the mask is filled in all cases.
+        Row-strided ``out`` and ``out_mask`` are accepted. ValueError on shapes that do not fit, SourceError when a
+        source cannot be read.
+        """
+        shape = (y1 - y0, x1 - x0)
+        if min(shape) <= 0 or out.shape != (*shape, self.channels) or out_mask.shape != shape:
+            raise ValueError(f"window of {shape} pixels: out is {out.shape}, out_mask {out_mask.shape}")
+        if out.dtype != self.sample.dtype or out_mask.dtype != np.uint8:
+            raise ValueError(f"out is {out.dtype}, expected {self.sample.dtype}; out_mask {out_mask.dtype}, not uint8")
+        pieces = self._pieces(x0, y0, x1, y1)
+        full = bool(pieces) and self._fills(pieces[0], x0, y0, x1, y1)
+        if not full:
+            out[...] = 0
+            out_mask[...] = 0
+        for index, px0, py0, px1, py1 in pieces:
+            left, top = self.rects[index, :2].tolist()
+            for cx, cy, chunk in self._chunks(index, px0 - left, py0 - top, px1 - left, py1 - top):
+                if chunk.state == 0:
+                    continue
+                height, width = chunk.pixels.shape[:2]
+                # overlap of the chunk with this piece, in pack pixels
+                ox0, oy0 = max(px0, cx + left), max(py0, cy + top)
+                ox1, oy1 = min(px1, cx + left + width), min(py1, cy + top + height)
+                here = np.s_[oy0 - y0 : oy1 - y0, ox0 - x0 : ox1 - x0]
+                there = np.s_[oy0 - top - cy : oy1 - top - cy, ox0 - left - cx : ox1 - left - cx]
+                paint(out[here], out_mask[here], chunk.pixels[there], None if chunk.mask is None else chunk.mask[there])
+        if full:
+            return 2
+        return mask_state(out_mask) if pieces else 0
+
+    def view(self, x0: int, y0: int, x1: int, y1: int) -> Pixels | None:
+        """The window without a copy when one decoded chunk has it all and every pixel is data, else None.
+
+        Row-strided, read-only by agreement: other threads see the same memory.
+        """
+        pieces = self._pieces(x0, y0, x1, y1)
+        if len(pieces) != 1 or pieces[0][1:] != (x0, y0, x1, y1):
+            return None
+        index = pieces[0][0]
+        left, top = self.rects[index, :2].tolist()
+        x0, y0, x1, y1 = x0 - left, y0 - top, x1 - left, y1 - top
+        shape = self._shapes[index]
+        if shape is not None and (x0 // shape[1] != (x1 - 1) // shape[1] or y0 // shape[0] != (y1 - 1) // shape[0]):
+            return None
+        ((cx, cy, chunk),) = self._chunks(index, x0, y0, x1, y1)
+        return chunk.pixels[y0 - cy : y1 - cy, x0 - cx : x1 - cx] if chunk.state == 2 else None
+
+    def _chunk_shape(self, source: Source) -> tuple[int, int] | None:
+        info, layout = source.info, source.layout
+        if layout is None:
+            return None
+        stored = max(self.channels * self.sample.size, info.channels * info.sample.size)
+        return chunk_shape(info.width, info.height, stored, layout, self._cache.max_bytes)
+
+    def _pieces(self, x0: int, y0: int, x1: int, y1: int) -> list[tuple[int, int, int, int, int]]:
+        """Source index and overlap with the window, in painting order, without what is hidden by a full cover."""
+        pieces = []
+        for index in reversed(self._index.query(x0, y0, x1, y1)):
+            left, top, right, bottom = self.rects[index].tolist()
+            pieces.append((index, max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)))
+            if self._fills(pieces[-1], x0, y0, x1, y1):
+                break
+        return pieces[::-1]
+
+    def _fills(self, piece: tuple[int, ...], x0: int, y0: int, x1: int, y1: int) -> bool:
+        return piece[1:] == (x0, y0, x1, y1) and not self.infos[piece[0]].may_have_holes
+
+    def _chunks(self, index: int, x0: int, y0: int, x1: int, y1: int) -> Iterator[tuple[int, int, Chunk]]:
+        """Position of the first pixel and content of the chunks of one source under a window of its own pixels."""
+        source, shape = self.sources[index], self._shapes[index]
+        if shape is None:
+            yield x0, y0, self._load(source, x0, y0, x1, y1)
+            return
+        rows, cols = shape
+        waiting = []
+        for cy in range(y0 // rows, (y1 - 1) // rows + 1):
+            for cx in range(x0 // cols, (x1 - 1) // cols + 1):
+                chunk = self._chunk(index, cy, cx, wait=False)
+                if chunk is None:
+                    waiting.append((cy, cx))
+                else:
+                    yield cx * cols, cy * rows, chunk
+        # what other threads were decoding a moment ago
+        for cy, cx in waiting:
+            chunk = self._chunk(index, cy, cx, wait=True)
+            assert chunk is not None
+            yield cx * cols, cy * rows, chunk
+
+    def _chunk(self, index: int, cy: int, cx: int, *, wait: bool) -> Chunk | None:
+        source, shape = self.sources[index], self._shapes[index]
+        assert shape is not None
+        (rows, cols), info = shape, source.info
+        y0, x0 = cy * rows, cx * cols
+        y1, x1 = min(y0 + rows, info.height), min(x0 + cols, info.width)
+        size = (y1 - y0) * (x1 - x0) * (self.channels * self.sample.size + info.may_have_holes)
+        return self._cache.get(
+            (self._token, index, cy, cx), size, lambda: self._load(source, x0, y0, x1, y1), wait=wait
+        )  # fmt: skip
+
+    def _load(self, source: Source, x0: int, y0: int, x1: int, y1: int) -> Chunk:
+        pixels, mask = source.read(x0, y0, x1, y1)
+        return Chunk.of(convert_pixels(pixels, self.channels, self.sample), mask)
+
+    def close(self) -> None:
+        """Closes the sources' files."""
+        for source in self.sources:
+            source.close()
+
+
+def pack_rects(offsets: Sequence[tuple[int, int]], infos: Sequence[RasterInfo]) -> tuple[int, int, Any]:
+    """Least column and row of sources placed on a grid, and their rectangles counted from there, int64 (n, 4)."""
+    col, row = min(x for x, _ in offsets), min(y for _, y in offsets)
+    rects = [
+        (x - col, y - row, x - col + i.width, y - row + i.height) for (x, y), i in zip(offsets, infos, strict=True)
+    ]
+    return col, row, np.array(rects, np.int64)
