@@ -202,3 +202,67 @@ def test_all_kinds_of_grids_give_whole_pyramids(tms):
         assert found == wanted
     report = pyramid.verify()
     assert report.ok, report.findings[:3]
+
+
+def test_groups_of_sources_make_their_own_levels(tmp_path):
+    """A BE4 configuration with a fine and a coarse delivery: each makes its range of levels."""
+    import json
+
+    import rasterio
+    from rasterio.transform import from_origin
+
+    grid = fastpyr.load_tms("PM")
+    for name, level, value in (("fine", "18", 50), ("coarse", "16", 200)):
+        matrix = grid.level(level)
+        cell = matrix.cell_size
+        divisor = 1 if level == "18" else 4
+        px, py = 135340 * 256 // divisor, 93108 * 256 // divisor
+        (tmp_path / name).mkdir()
+        with rasterio.open(
+            tmp_path / name / "a.tif", "w", driver="GTiff", width=300, height=300, count=3, dtype="uint8",
+            crs="EPSG:3857", transform=from_origin(matrix.origin_x + px * cell, matrix.origin_y - py * cell, cell, cell),
+        ) as out:  # fmt: skip
+            out.write(np.full((3, 300, 300), value, np.uint8))
+    conf = {
+        "datasources": [
+            {"bottom": "16", "top": "14", "source": {"type": "IMAGES", "directory": str(tmp_path / "coarse")}},
+            {"source": {"type": "IMAGES", "directory": str(tmp_path / "fine")}},
+        ],
+        "pyramid": {
+            "name": "X", "tms": "PM", "storage": {"type": "FILE", "root": str(tmp_path / "out")},
+            "compression": "png", "slab_size": [4, 4],
+        },
+    }  # fmt: skip
+    path = tmp_path / "conf.json"
+    path.write_text(json.dumps(conf))
+    pyramid = fastpyr.build(None, config=path)
+    assert [level.id for level in pyramid.levels] == ["18", "17", "16", "15", "14"]
+    found = {level.id: set(np.unique(pyramid.read(level.id, None)[0])) for level in pyramid.levels}
+    assert found == {"18": {50, 255}, "17": {50, 255}, "16": {200, 255}, "15": {200, 255}, "14": {200, 255}}
+
+
+def test_levels_of_different_tile_sizes_are_refused(tmp_path):
+    import json
+
+    document = fastpyr.load_tms("PM").to_json()
+    document["tileMatrices"][-4]["tileWidth"] = 512
+    path = tmp_path / "ODD.json"
+    path.write_text(json.dumps(document))
+    matrix = fastpyr.load_tms("PM").level(LEVEL)
+    source = aligned_source(matrix, 135340 * 256, 93110 * 256, np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(fastpyr.GridError, match="one size"):
+        fastpyr.build(source, "mem://odd/X.json", tms=path, bottom="18")
+
+
+def test_a_grid_of_one_s_own_by_path(tmp_path):
+    import json
+
+    document = fastpyr.load_tms("PM").to_json()
+    path = tmp_path / "MINE.json"
+    path.write_text(json.dumps(document))
+    matrix = fastpyr.load_tms("PM").level(LEVEL)
+    source = aligned_source(matrix, 135340 * 256, 93110 * 256, np.full((10, 10, 3), 3, np.uint8))
+    pyramid = fastpyr.build(source, tmp_path / "X.json", tms=path, bottom="18", top="17", compression="png")
+    assert pyramid.tile_matrix_set.name == "MINE"
+    assert pyramid.verify().ok
+    assert json.loads((tmp_path / "X.json").read_text())["tile_matrix_set"] == "MINE"

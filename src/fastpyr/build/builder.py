@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encode import TileEncoder, encoder
-from ..formats import MASK_FORMAT, PixelFormat, SlabKind
+from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
+from ..formats import SlabKind
 from ..grid import TileLimits
 from ..kernels import decimate, fill_nodata, mask_states, reduce2x2
 from ..plan import Link, Plan
@@ -108,8 +108,7 @@ class Builder:
     def worker(self) -> Worker:
         """Fresh state for one thread."""
         height, width = self._tile
-        mask = PixelFormat(MASK_FORMAT, 1, (0,))
-        return Worker(Scratch(), encoder(self.plan.pixel, width, height), encoder(mask, width, height))
+        return Worker(Scratch(), encoder(self.plan.pixel, width, height), mask_encoder(width, height))
 
     def run(self, task: tuple[int, int, int], worker: Worker) -> None:
         """Make one block (level index, column, row) from the sources, and every ancestor it completes."""
@@ -269,7 +268,7 @@ class Builder:
     def _write_slab(self, slab: FinishedSlab) -> None:
         options, plan = self.plan.options, self.plan
         height, width = self._tile
-        pixel = plan.pixel if slab.kind is SlabKind.DATA else PixelFormat(MASK_FORMAT, 1, (0,))
+        pixel = plan.pixel if slab.kind is SlabKind.DATA else MASK_PIXELS
         chunks = slab_chunks(pixel, width, height, options.width, options.height, slab.tiles)
         key = slab_key(f"{slab.kind.value}/{slab.level}", slab.column, slab.row, options.path_depth)
         self._staging.put(key, chunks)

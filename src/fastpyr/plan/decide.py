@@ -76,7 +76,7 @@ def make_plan(groups: Sequence[SourceGroup], options: BuildOptions, cache_bytes:
         level_range(tms, part.bottom.id, top)
         for derivation in derivations(tms, part.bottom.id, top):
             levels.append(_level(derivation, tms, boxes, levels, position, block, options, part.resolution))
-    _check_order(tms, levels)
+    _check_levels(levels)
     rule = "; ".join(part.rule for part in ranges)
     return Plan(options, pixel, tms, tuple(levels), tuple(mosaics), block, rule)
 
@@ -185,12 +185,19 @@ def _next_coarser(tms: TileMatrixSet, part: _Range, following: _Range) -> str:
     return ids[position]
 
 
-def _check_order(tms: TileMatrixSet, levels: Sequence[LevelPlan]) -> None:
+def _check_levels(levels: Sequence[LevelPlan]) -> None:
     seen = set()
+    first = levels[0].matrix
     for level in levels:
         if level.id in seen:
             raise ConfigError(f"level {level.id} would be made twice: ranges of levels may not overlap")
         seen.add(level.id)
+        size = (level.matrix.tile_width, level.matrix.tile_height)
+        if size != (first.tile_width, first.tile_height):
+            raise GridError(
+                f"level {level.id} has tiles of {size[0]} x {size[1]} pixels, level {first.id} of "
+                f"{first.tile_width} x {first.tile_height}: the levels of one pyramid need tiles of one size"
+            )
 
 
 def _level(

@@ -103,7 +103,7 @@ def build(
     finally:
         for mosaic in decided.mosaics:
             mosaic.close()
-    return open_pyramid(inputs.descriptor)
+    return open_pyramid(inputs.descriptor, decided.tms)
 
 
 def _servability(plan: Plan) -> list[str]:
