@@ -1,0 +1,36 @@
+"""``fastpyr bench``: hand over to the benchmark of a source checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from ..errors import ConfigError
+
+__all__ = ["bench"]
+
+# the checkout that this package is imported from: src/fastpyr/cli/bench.py
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure whole jobs against rivals and against the floor. It lives in the source checkout, not in the package.
+
+    \b
+    Example:
+      fastpyr bench --jobs ortho8k,scan8k --rounds 3
+    """
+    if not (_ROOT / "bench" / "__main__.py").is_file():
+        raise ConfigError("the benchmark is not installed: run it from a source checkout, with pip install -e '.[bench]'")
+    # -m finds a package in the current folder, which stays the caller's: the checkout goes in front by the path
+    path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    command = [sys.executable, "-m", "bench", *arguments]
+    code = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+    if code:
+        raise click.exceptions.Exit(code if code > 0 else 1)

@@ -1,0 +1,80 @@
+"""Finding the slabs of a pyramid in its store: keys, what is there, links."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..errors import StoreError
+from ..formats import SlabKind
+from ..store import Store, StoreNotFound
+from ..store.naming import SLAB_SUFFIX, parse_object_link, parse_slab_path
+from .level import LevelDescriptor, StorageType
+
+__all__ = ["SlabRef", "pyramid_key", "read_head", "stored_slabs"]
+
+
+class SlabRef(NamedTuple):
+    """A slab of a level: kind, slab column and slab row."""
+
+    kind: SlabKind
+    level: str
+    col: int
+    row: int
+
+
+def read_head(store: Store, level: LevelDescriptor, key: str, size: int) -> tuple[str, bytes]:
+    """Key where a slab's bytes really are, and its first ``size`` bytes (fewer at its end).
+
+    In object storage an object may stand for another one of the same tray: it is followed once. Raises StoreNotFound
+    when the slab, or what it stands for, does not exist, StoreError for a link to a link or to another tray.
+    """
+    head = store.get_range(key, 0, size)
+    if level.storage is StorageType.FILE or len(head) >= size:
+        return key, head
+    link = parse_object_link(head)
+    if link is None:
+        return key, head
+    tray, target = link
+    if level.tray is not None and tray != level.tray.partition("@")[0]:
+        raise StoreError(f"{store.location(key)} links to {tray}/{target}: another tray than {level.tray}")
+    try:
+        head = store.get_range(target, 0, size)
+    except StoreNotFound:
+        raise StoreError(f"{store.location(key)} links to {tray}/{target}, which does not exist") from None
+    if parse_object_link(head) is not None:
+        raise StoreError(f"{store.location(key)} links to {tray}/{target}, itself a link: links cannot be chained")
+    return target, head
+
+
+def pyramid_key(descriptor_key: str, level: LevelDescriptor, kind: SlabKind, col: int, row: int) -> str:
+    """Key of a slab in the store that holds the descriptor at ``descriptor_key``."""
+    folder = os.path.dirname(descriptor_key)
+    key = level.key(kind, col, row)
+    return f"{folder}/{key}" if folder and level.storage is StorageType.FILE else key
+
+
+def stored_slabs(
+    store: Store, descriptor_key: str, level: LevelDescriptor, kind: SlabKind
+) -> Iterator[tuple[str, tuple[int, int] | None]]:
+    """Key and (slab column, slab row) of every object in a level's place; None for what is not named like a slab."""
+    key = pyramid_key(descriptor_key, level, kind, 0, 0)
+    directory = level.image_directory if kind is SlabKind.DATA else level.mask_directory or ""
+    if level.storage is StorageType.FILE:
+        prefix = key[: key.index(directory) + len(directory) + 1]
+        for found in store.list(prefix.rstrip("/")):
+            yield found, _slab_indices(found.removeprefix(prefix))
+        return
+    for found in store.list(os.path.dirname(directory)):
+        if found.startswith(directory + "_"):
+            numbers = found.removeprefix(directory + "_").split("_")
+            is_slab = len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) < 11 for n in numbers)
+            yield found, (int(numbers[0]), int(numbers[1])) if is_slab else None
+
+
+def _slab_indices(path: str) -> tuple[int, int] | None:
+    try:
+        return parse_slab_path(path) if path.endswith(SLAB_SUFFIX) else None
+    except StoreError:
+        return None
