@@ -216,11 +216,11 @@ def test_groups_of_sources_make_their_own_levels(tmp_path):
         matrix = grid.level(level)
         cell = matrix.cell_size
         divisor = 1 if level == "18" else 4
-        px, py = 135340 * 256 // divisor, 93108 * 256 // divisor
+        corner = (matrix.origin_x + 135340 * 256 // divisor * cell, matrix.origin_y - 93108 * 256 // divisor * cell)
         (tmp_path / name).mkdir()
         with rasterio.open(
             tmp_path / name / "a.tif", "w", driver="GTiff", width=300, height=300, count=3, dtype="uint8",
-            crs="EPSG:3857", transform=from_origin(matrix.origin_x + px * cell, matrix.origin_y - py * cell, cell, cell),
+            crs="EPSG:3857", transform=from_origin(*corner, cell, cell),
         ) as out:  # fmt: skip
             out.write(np.full((3, 300, 300), value, np.uint8))
     conf = {

@@ -1,6 +1,19 @@
 """The engine: blocks of pixels in, slabs out."""
 
-from .builder import Builder, BuildResult, Worker, WrittenSlab
+from .builder import Builder, BuildResult, Worker
+from .journal import Journal, JournalState, read_journal
 from .progress import Progress, ProgressCallback
+from .written import SealedSlab, WrittenSlab
 
-__all__ = ["BuildResult", "Builder", "Progress", "ProgressCallback", "Worker", "WrittenSlab"]
+__all__ = [
+    "BuildResult",
+    "Builder",
+    "Journal",
+    "JournalState",
+    "Progress",
+    "ProgressCallback",
+    "SealedSlab",
+    "Worker",
+    "WrittenSlab",
+    "read_journal",
+]

@@ -35,7 +35,8 @@ class _OpenSlab:
     remaining: int
     data: dict[int, bytes] = field(default_factory=dict)
     masks: dict[int, bytes] = field(default_factory=dict)
-    present: bool = False
+    limits: TileLimits | None = None
+    tiles: int = 0
 
 
 class SlabAssembler:
@@ -43,6 +44,8 @@ class SlabAssembler:
 
     A slab is complete when every block planned in it has been added; one without a present tile is dropped. Missing
     tiles become nodata tiles, never gaps. ``nodata_tile`` and ``nodata_mask`` are the bytes of such tiles.
+    ``seal`` is called after all files of a slab are written, or after it is dropped, with its column, row, range of
+    tiles (None: dropped) and number of tiles.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class SlabAssembler:
         nodata_tile: bytes,
         nodata_mask: bytes,
         write: Callable[[FinishedSlab], None],
+        seal: Callable[[int, int, TileLimits | None, int], None] | None = None,
     ) -> None:
         self._level = level
         self._block = plan.block
@@ -59,13 +63,14 @@ class SlabAssembler:
         self._mask = plan.options.mask
         self._nodata = nodata_tile, nodata_mask
         self._write = write
+        self._seal = seal
         self._open: dict[tuple[int, int], _OpenSlab] = {}
         self._lock = Lock()
         self._limits: TileLimits | None = None
 
     @property
     def limits(self) -> TileLimits | None:
-        """Range of the tiles present so far, None before the first one."""
+        """Range of the tiles of finished slabs, None before the first one."""
         return self._limits
 
     def add(
@@ -81,10 +86,11 @@ class SlabAssembler:
                 slab = self._open[key] = _OpenSlab(self._planned(*key))
             slab.remaining -= 1
             if len(rows):
-                slab.present = True
-                self._extend(
-                    left + int(cols.min()), top + int(rows.min()), left + int(cols.max()), top + int(rows.max())
+                found = TileLimits(
+                    top + int(rows.min()), top + int(rows.max()), left + int(cols.min()), left + int(cols.max())
                 )
+                slab.limits = found if slab.limits is None else slab.limits.union(found)
+                slab.tiles += len(rows)
             first = (top - key[1] * self._height) * self._width + left - key[0] * self._width
             for target, tiles in ((slab.data, data), (slab.masks, masks)):
                 for j, tile_row in enumerate(tiles or ()):
@@ -94,8 +100,16 @@ class SlabAssembler:
             if slab.remaining:
                 return
             del self._open[key]
-        if slab.present:
+            self._extend(slab.limits)
+        if slab.limits is not None:
             self._finish(key, slab)
+        if self._seal is not None:
+            self._seal(*key, slab.limits, slab.tiles)
+
+    def restore(self, limits: TileLimits | None) -> None:
+        """Count the tiles of a slab that was finished by an earlier build."""
+        with self._lock:
+            self._extend(limits)
 
     def _planned(self, column: int, row: int) -> int:
         """Blocks planned inside a slab."""
@@ -103,9 +117,9 @@ class SlabAssembler:
         columns, rows = range(column * across, (column + 1) * across), range(row * down, (row + 1) * down)
         return self._level.blocks.count(columns, rows)
 
-    def _extend(self, left: int, top: int, right: int, bottom: int) -> None:
-        found = TileLimits(top, bottom, left, right)
-        self._limits = found if self._limits is None else self._limits.union(found)
+    def _extend(self, found: TileLimits | None) -> None:
+        if found is not None:
+            self._limits = found if self._limits is None else self._limits.union(found)
 
     def _finish(self, key: tuple[int, int], slab: _OpenSlab) -> None:
         count = self._width * self._height

@@ -2,13 +2,14 @@
 
 A worker makes a block of a bottom level, encodes its tiles while they are hot in cache, and reduces it straight into
 its parent. The worker that delivers a parent's last child finishes the parent in the same way, and so on upwards.
-No pixel is written anywhere but in slabs, and none is read twice.
+No pixel is read twice, and none is written anywhere but in slabs and, with a journal, in its scratch files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -22,27 +23,20 @@ from ..kernels import decimate, fill_nodata, mask_states, reduce2x2
 from ..plan import Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
-from ..store.naming import slab_key
 from .assembler import FinishedSlab, SlabAssembler, TileRows
+from .journal import Journal
 from .progress import Counter, ProgressCallback
+from .records import Gift
 from .render import Renderer
 from .scratch import BlockPool, Scratch
+from .written import SealedSlab, WrittenSlab
 
-__all__ = ["BuildResult", "Builder", "Worker", "WrittenSlab"]
+__all__ = ["BuildResult", "Builder", "Task", "Worker"]
 
 _EMPTY, _MIXED, _FULL = 0, 1, 2
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class WrittenSlab:
-    """A slab in the store: level position (finest 0), kind, row and column in slabs, key below the tree, bytes."""
-
-    level: int
-    kind: str
-    row: int
-    column: int
-    key: str
-    size: int
+Task = tuple[int, int, int] | SealedSlab
+"""A block to make from the sources (level index, column, row), or a slab of an earlier build to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +69,21 @@ class Worker:
 
 
 class Builder:
-    """Runs the blocks of a plan against a staging area. Methods are called by any number of threads."""
+    """Runs the blocks of a plan against a staging area. Methods are called by any number of threads.
 
-    def __init__(self, plan: Plan, staging: Staging, progress: ProgressCallback | None = None) -> None:
+    With a journal, work can go on in another process, and what the journal restores is not made again.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        staging: Staging,
+        progress: ProgressCallback | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.plan = plan
         self._staging = staging
+        self._journal = journal
         matrix = plan.levels[0].matrix
         self._tile = (matrix.tile_height, matrix.tile_width)
         side = plan.block
@@ -94,35 +98,57 @@ class Builder:
         ]
         first = self.worker()
         self._assemblers = [
-            SlabAssembler(plan, level, first.data.nodata_tile, first.mask.nodata_tile, self._write_slab)
-            for level in plan.levels
+            SlabAssembler(
+                plan,
+                level,
+                first.data.nodata_tile,
+                first.mask.nodata_tile,
+                self._write_slab,
+                None if journal is None else partial(_seal, journal, index),
+            )
+            for index, level in enumerate(plan.levels)
         ]
         self._full_mask_tile = first.mask.encode(np.full((*self._tile, 1), 255, np.uint8))
         self._by_mean = [level.derivation.method == "mean" for level in plan.levels]
         self._position = {level.id: index for index, level in enumerate(plan.levels)}
+        self._source_of = {link.target: index for index, links in enumerate(self._links) for link in links}
         self._waiting: dict[tuple[int, int, int], _Block] = {}
         self._lock = Lock()
         self._slabs: list[WrittenSlab] = []
         self._counter = Counter({level.id: len(level.blocks) for level in plan.levels}, progress)
+        if journal is not None:
+            self._restore(journal)
 
     def worker(self) -> Worker:
         """Fresh state for one thread."""
         height, width = self._tile
         return Worker(Scratch(), encoder(self.plan.pixel, width, height), mask_encoder(width, height))
 
-    def run(self, task: tuple[int, int, int], worker: Worker) -> None:
-        """Make one block (level index, column, row) from the sources, and every ancestor it completes."""
-        index, column, row = task
+    def tasks(self) -> Iterator[Task]:
+        """What ``run`` is to be called with, in the order of work."""
+        journal = self._journal
+        if journal is not None:
+            yield from journal.unfed()
+        for task in self.plan.source_blocks():
+            if journal is None or not journal.is_restored(*task):
+                yield task
+
+    def run(self, task: Task, worker: Worker) -> None:
+        """Do one task: a block, or the blocks that an earlier build's slab completes, and every ancestor of them."""
+        ready = self._feed(task) if isinstance(task, SealedSlab) else self._make(*task, worker)
+        while ready:
+            index, column, row, block = ready.pop()
+            ready += self._finish(index, column, row, block, worker, bool(block.present.any()))
+
+    def _make(self, index: int, column: int, row: int, worker: Worker) -> list[tuple[int, int, int, _Block]]:
+        """Make one block from the sources. Returns the parents it completes."""
         renderer = self._renderers[index]
         assert renderer is not None  # source_blocks() only yields levels made from the sources
         pixels, mask = self._pool.take()
         side = self.plan.block
         drawn = renderer.render(column * side * self._tile[1], row * side * self._tile[0], pixels, mask, worker.scratch)
         present = np.zeros((side, side), np.bool_)
-        ready = self._finish(index, column, row, _Block(pixels, mask, present, 0), worker, drawn)
-        while ready:
-            index, column, row, block = ready.pop()
-            ready += self._finish(index, column, row, block, worker, bool(block.present.any()))
+        return self._finish(index, column, row, _Block(pixels, mask, present, 0), worker, drawn)
 
     def result(self) -> BuildResult:
         """What was written. Call when every task is done."""
@@ -146,11 +172,12 @@ class Builder:
                 self._mark_data(index, column, row, states, block.present)
             self._fill_mixed(block, states)
             data, masks = self._encode(block, states, worker)
-        self._assemblers[index].add(column, row, block.present, data, masks)
-        self._counter.block(self.plan.levels[index].id, int(block.present.sum()), self._tile[0] * self._tile[1])
         ready = []
         for link in self._links[index]:
-            ready += self._hand_up(link, column, row, block, states)
+            ready += self._hand_up(link, column, row, block, states, worker)
+        # After handing up: the last block of a slab seals it, and what its parents need must be written down by then.
+        self._assemblers[index].add(column, row, block.present, data, masks)
+        self._counter.block(self.plan.levels[index].id, int(block.present.sum()), self._tile[0] * self._tile[1])
         self._pool.give(block.pixels, block.mask)
         return ready
 
@@ -172,32 +199,44 @@ class Builder:
         return data, masks
 
     def _hand_up(
-        self, link: Link, column: int, row: int, block: _Block, states: NDArray[np.uint8] | None
+        self, link: Link, column: int, row: int, block: _Block, states: NDArray[np.uint8] | None, worker: Worker
     ) -> list[tuple[int, int, int, _Block]]:
         """Reduce or decimate a block into every parent it reaches along one link."""
-        ready = []
+        ready: list[tuple[int, int, int, _Block]] = []
+        journal = self._journal
         cells = self.plan.levels[link.target].blocks
         for target_row in link.rows.targets(row):
             for target_column in link.columns.targets(column):
                 key = (link.target, target_column, target_row)
                 if not cells.count(range(target_column, target_column + 1), range(target_row, target_row + 1)):
                     continue  # beyond the matrix
+                if journal is not None and journal.is_restored(*key):
+                    continue
                 parent = self._parent(key, link)
                 if states is not None:
-                    self._fill(link, column, row, target_column, target_row, block, states, parent)
-                with self._lock:
-                    parent.remaining -= 1
-                    if parent.remaining == 0:
-                        del self._waiting[key]
-                        ready.append((*key, parent))
+                    filled = self._fill(link, column, row, target_column, target_row, block, states, parent)
+                    if journal is not None:
+                        slab = journal.slab_of(self._source_of[link.target], column, row)
+                        journal.keep(slab, _gift(key, parent, filled), worker.scratch)
+                if self._given(key, parent, 1):
+                    ready.append((*key, parent))
         return ready
+
+    def _given(self, key: tuple[int, int, int], parent: _Block, children: int) -> bool:
+        """``children`` have given a waiting block what they had to give. True when it is complete."""
+        with self._lock:
+            parent.remaining -= children
+            if parent.remaining:
+                return False
+            del self._waiting[key]
+            return True
 
     def _parent(self, key: tuple[int, int, int], link: Link) -> _Block:
         """The waiting block ``key``, created by its first child."""
         with self._lock:
             parent = self._waiting.get(key)
             if parent is None:
-                source = self.plan.levels[self._position[self.plan.levels[link.target].derivation.source or ""]]
+                source = self.plan.levels[self._source_of[link.target]]
                 children = source.blocks.count(link.columns.sources(key[1]), link.rows.sources(key[2]))
                 side = self.plan.block
                 parent = _Block(*self._pool.take(), np.zeros((side, side), np.bool_), children)
@@ -214,14 +253,18 @@ class Builder:
         block: _Block,
         states: NDArray[np.uint8],
         parent: _Block,
-    ) -> None:
-        """Write what one child gives to one parent: its own rectangle, so that children need no lock."""
+    ) -> tuple[slice, slice] | None:
+        """Write what one child gives to one parent: its own rectangle, so that children need no lock.
+
+        Returns the rows and columns of that rectangle, None when it gives no pixel.
+        """
         self._mark_present(link, column, row, target_column, target_row, block, parent)
         source_x, x, width = link.columns.picks(column, target_column)
         source_y, y, height = link.rows.picks(row, target_row)
         if not width or not height or not states.any():
-            return
-        out, out_mask = parent.pixels[y : y + height, x : x + width], parent.mask[y : y + height, x : x + width]
+            return None
+        filled = slice(y, y + height), slice(x, x + width)
+        out, out_mask = parent.pixels[filled], parent.mask[filled]
         full = bool((states == _FULL).all())
         if link.mean:
             mask = None if full else block.mask
@@ -231,6 +274,7 @@ class Builder:
             )
         else:
             decimate(block.pixels, link.columns.ratio, (source_x, source_y), out, mask=block.mask, out_mask=out_mask)
+        return filled
 
     def _mark_present(
         self, link: Link, column: int, row: int, target_column: int, target_row: int, block: _Block, parent: _Block
@@ -270,10 +314,54 @@ class Builder:
         height, width = self._tile
         pixel = plan.pixel if slab.kind is SlabKind.DATA else MASK_PIXELS
         chunks = slab_chunks(pixel, width, height, options.width, options.height, slab.tiles)
-        key = slab_key(f"{slab.kind.value}/{slab.level}", slab.column, slab.row, options.path_depth)
+        key = self._staging.layout.slab(slab.kind, slab.level, slab.column, slab.row, options.path_depth)
         self._staging.put(key, chunks)
         size = sum(len(chunk) for chunk in chunks)
         position = self._position[slab.level]
+        written = WrittenSlab(position, slab.kind.value, slab.row, slab.column, key, size)
+        if self._journal is not None:
+            self._journal.wrote((position, slab.column, slab.row), written, chunks)
         with self._lock:
-            self._slabs.append(WrittenSlab(position, slab.kind.value, slab.row, slab.column, key, size))
+            self._slabs.append(written)
         self._counter.slab(size)
+
+    def _restore(self, journal: Journal) -> None:
+        """Count what an earlier build had finished."""
+        for key, slab in journal.restored.items():
+            self._assemblers[key[0]].restore(slab.limits)
+            self._slabs += [written for written, _ in slab.files]
+            sizes = [written.size for written, _ in slab.files]
+            tile_pixels = self._tile[0] * self._tile[1]
+            level = self.plan.levels[key[0]].id
+            self._counter.resumed(level, journal.block_count(key), slab.tiles, tile_pixels, sizes)
+
+    def _feed(self, slab: SealedSlab) -> list[tuple[int, int, int, _Block]]:
+        """Give the blocks above what an earlier build kept of a slab. Returns those that are complete now."""
+        journal = self._journal
+        assert journal is not None  # tasks() only yields slabs of a journal
+        links = {link.target: link for link in self._links[slab.key[0]]}
+        reached = {
+            (level, column, row): (self._parent((level, column, row), links[level]), count)
+            for level, column, row, count in journal.reached(slab.key)
+        }
+        for gift in journal.gifts(slab):
+            parent, _ = reached[gift.level, gift.column, gift.row]
+            parent.present |= gift.present
+            if gift.pixels is not None:
+                height, width = gift.pixels.shape[:2]
+                place = slice(gift.y, gift.y + height), slice(gift.x, gift.x + width)
+                parent.pixels[place] = gift.pixels
+                parent.mask[place] = 255 if gift.mask is None else gift.mask
+        return [(*key, parent) for key, (parent, count) in reached.items() if self._given(key, parent, count)]
+
+
+def _gift(key: tuple[int, int, int], parent: _Block, filled: tuple[slice, slice] | None) -> Gift:
+    """What a waiting block has of the child that filled a part of it."""
+    if filled is None:
+        return Gift(*key, 0, 0, None, None, parent.present)
+    rows, columns = filled
+    return Gift(*key, columns.start, rows.start, parent.pixels[filled], parent.mask[filled], parent.present)
+
+
+def _seal(journal: Journal, index: int, column: int, row: int, limits: TileLimits | None, tiles: int) -> None:
+    journal.seal((index, column, row), limits, tiles)

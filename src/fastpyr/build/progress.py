@@ -18,6 +18,7 @@ class Progress:
         pixels: stored pixels of the tiles that hold data, over all levels.
         slabs, bytes: slabs written (masks included) and their bytes.
         level_blocks: finished and planned blocks per level id, finest level first.
+        resumed_pixels, resumed_slabs: those among ``pixels`` and ``slabs`` that an earlier build had made.
     """
 
     blocks: int
@@ -26,6 +27,8 @@ class Progress:
     slabs: int
     bytes: int
     level_blocks: dict[str, tuple[int, int]]
+    resumed_pixels: int = 0
+    resumed_slabs: int = 0
 
 
 ProgressCallback = Callable[[Progress], object]
@@ -42,6 +45,8 @@ class Counter:
     tiles: int = 0
     slabs: int = 0
     bytes: int = 0
+    resumed_pixels: int = 0
+    resumed_slabs: int = 0
     done: dict[str, int] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -60,11 +65,29 @@ class Counter:
             self.bytes += size
             self._tell()
 
+    def resumed(self, level: str, blocks: int, tiles: int, tile_pixels: int, sizes: list[int]) -> None:
+        """A slab of ``level`` was finished by an earlier build: its blocks, tiles with data, and bytes per file."""
+        with self._lock:
+            self.done[level] = self.done.get(level, 0) + blocks
+            self.tiles += tiles
+            self.pixels += tiles * tile_pixels
+            self.resumed_pixels += tiles * tile_pixels
+            self.slabs += len(sizes)
+            self.resumed_slabs += len(sizes)
+            self.bytes += sum(sizes)
+
     def _tell(self) -> None:
         if self.callback is not None:
             blocks = {level: (self.done.get(level, 0), planned) for level, planned in self.planned.items()}
             self.callback(
                 Progress(
-                    sum(self.done.values()), sum(self.planned.values()), self.pixels, self.slabs, self.bytes, blocks
+                    sum(self.done.values()),
+                    sum(self.planned.values()),
+                    self.pixels,
+                    self.slabs,
+                    self.bytes,
+                    blocks,
+                    self.resumed_pixels,
+                    self.resumed_slabs,
                 )
             )

@@ -305,6 +305,11 @@ def _halvings(pack: Pack, matrix: TileMatrix, to_level: Transform) -> int:
     return math.ceil(math.log2(ratio / PREFILTER_RATIO)) if ratio > PREFILTER_RATIO else 0
 
 
+def _snapped(ratio: float) -> float:
+    """A ratio barely above 1 as 1: widening the kernel by less than a twentieth costs half as many taps again."""
+    return 1.0 if 1.0 < ratio < 1.05 else ratio
+
+
 def _local_ratio(nodes: NDArray[np.float64], step: int) -> tuple[float, float]:
     """Source pixels per level pixel along source x and y: lengths of the gradient of each coordinate, median of
     the cells, so that a rotation does not change it."""
@@ -315,5 +320,5 @@ def _local_ratio(nodes: NDArray[np.float64], step: int) -> tuple[float, float]:
     usable = lengths[np.isfinite(lengths).all(axis=2)]
     if not usable.size:
         return 1.0, 1.0
-    middle = np.median(usable, axis=0)
-    return float(middle[0]), float(middle[1])
+    across_x, across_y = (float(value) for value in np.median(usable, axis=0))
+    return _snapped(across_x), _snapped(across_y)

@@ -96,7 +96,20 @@ def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
 
     @numba.njit(nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
     def resample(  # type: ignore[no-untyped-def]
-        src, out, x_first, x_weights, x_inside, y_first, y_weights, y_inside, mask, is_masked, valid, is_integer, low, high
+        src,
+        out,
+        x_first,
+        x_weights,
+        x_inside,
+        y_first,
+        y_weights,
+        y_inside,
+        mask,
+        is_masked,
+        valid,
+        is_integer,
+        low,
+        high,
     ):
         for j in range(out.shape[0]):
             for i in range(out.shape[1]):

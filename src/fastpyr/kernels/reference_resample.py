@@ -91,7 +91,7 @@ def _pixel(
                 numerator = numerator + vertical * horizontal * src[row, column].astype(np.float64)
                 denominator += vertical * horizontal
     if denominator < 0.1:
-        return src[nearest[1], nearest[0]].astype(np.float64)
+        return np.asarray(src[nearest[1], nearest[0]], dtype=np.float64)
     return np.asarray(numerator / denominator)
 
 

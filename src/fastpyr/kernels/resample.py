@@ -52,8 +52,8 @@ def resample(
     if min(src.shape[:2]) < 1:
         raise ValueError(f"src: shape {src.shape}, expected at least one pixel")
     mirror = mask is None
-    x = axis_taps(interpolation, x0 + rx * np.arange(out.shape[1]), rx, src.shape[1], mirror=mirror)
-    y = axis_taps(interpolation, y0 + ry * np.arange(out.shape[0]), ry, src.shape[0], mirror=mirror)
+    x = axis_taps(interpolation, x0 + rx * np.arange(out.shape[1], dtype=np.float64), rx, src.shape[1], mirror=mirror)
+    y = axis_taps(interpolation, y0 + ry * np.arange(out.shape[0], dtype=np.float64), ry, src.shape[0], mirror=mirror)
     pixel = nodata_pixel(nodata, src).view(np.uint8)
     if interpolation is Interpolation.NN:
         _native.resample_nearest(src, out, x.nearest, y.nearest, mask, out_mask, pixel)

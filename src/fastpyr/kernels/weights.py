@@ -56,7 +56,12 @@ TIE = 1e-7
 """Positions this close (in pixels) to the border of two pixels count as on it, and belong to the lower one."""
 
 _FAR = float(1 << 40)
-_HALF_WIDTHS = {Interpolation.NN: 0.5, Interpolation.LINEAR: 1.0, Interpolation.BICUBIC: 2.0, Interpolation.LANCZOS: 3.0}
+_HALF_WIDTHS = {
+    Interpolation.NN: 0.5,
+    Interpolation.LINEAR: 1.0,
+    Interpolation.BICUBIC: 2.0,
+    Interpolation.LANCZOS: 3.0,
+}
 
 Floats = NDArray[np.float64]
 
@@ -171,7 +176,9 @@ def axis_taps(
     )
 
 
-def _fold(index: NDArray[np.int64], weights: Floats, size: int, mirror: bool) -> tuple[NDArray[np.int64], Floats, Floats]:
+def _fold(
+    index: NDArray[np.int64], weights: Floats, size: int, mirror: bool
+) -> tuple[NDArray[np.int64], Floats, Floats]:
     """Moves taps outside 0..size-1 to their mirror image, or drops them: (first, weights, share inside)."""
     count = index.shape[1]
     kept = min(count, size)
@@ -251,7 +258,7 @@ def quantise(weights: Floats) -> NDArray[np.int16]:
     order = np.argsort(floor - scaled, axis=1, kind="stable")
     rank = np.empty_like(order)
     np.put_along_axis(rank, order, np.broadcast_to(np.arange(weights.shape[1]), order.shape), axis=1)
-    return (floor + (rank < missing[:, None])).astype(np.int16)
+    return np.asarray(floor + (rank < missing[:, None]), dtype=np.int16)
 
 
 def _fraction_bits(integers: NDArray[np.int16]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..formats import Compression, PixelFormat, SampleType
 from ..grid import Derivation, TileLimits, TileMatrix, TileMatrixSet
+from ..slab import HEADER_SIZE
 from ..source import Mosaic
 from .coverage import AxisLinks, Coverage
 from .options import BuildOptions
@@ -114,16 +115,19 @@ class Plan:
         return level.matrix.tile_width * level.matrix.tile_height
 
     def estimated_bytes(self, level: LevelPlan) -> int:
-        """Rough size of a level's slabs. Stored as is, tiles outside the footprint count too."""
+        """Rough size of a level's slabs: tiles of the footprint by experience, all others as nodata tiles."""
+        from ..encode import encoder
+
         sample = self.pixel.format.sample
         raw = self.tile_pixels(level) * self.pixel.channels * sample.size
-        per_slab = self.options.width * self.options.height
-        header = len(level.slabs) * (2048 + 8 * per_slab)
+        stored = len(level.slabs) * self.options.width * self.options.height
+        header = len(level.slabs) * HEADER_SIZE + 8 * stored
         compression = self.pixel.format.compression
         if compression in (Compression.RAW, Compression.PKB):
-            return header + len(level.slabs) * per_slab * raw
+            return header + stored * raw
         share = 0.6 if sample is SampleType.FLOAT32 else _BITS_PER_PIXEL[compression] / 24
-        return header + int(level.limits.count * raw * share)
+        empty = len(encoder(self.pixel, level.matrix.tile_width, level.matrix.tile_height).nodata_tile)
+        return header + int(level.limits.count * raw * share) + max(0, stored - level.limits.count) * empty
 
     def summary(self) -> dict[str, Any]:
         """The plan as plain values, for JSON and for tables."""
