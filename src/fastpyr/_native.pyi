@@ -66,3 +66,97 @@ def convert_channels(src: Buffer, out: Buffer) -> None:
     """uint8: any of 1..4 channels to any; float32: 1 to 3, 3 to 1, or a copy. See ``fastpyr.kernels``."""
 
 # --- resample, warp --------------------------------------------------------------------------------------------
+
+def resample_nearest(
+    src: Buffer,
+    out: Buffer,
+    x_nearest: Buffer,
+    y_nearest: Buffer,
+    mask: Buffer | None,
+    out_mask: Buffer | None,
+    nodata: Buffer,
+) -> None:
+    """out[j, i] = src[y_nearest[j], x_nearest[i]] for pixels of 1 to 4 samples of at most 8 bytes.
+
+    Indices are int32, one per output row or column, -1 for outside. There, and where mask is 0, out is ``nodata``
+    (the bytes of one pixel) and out_mask 0; elsewhere out_mask is 255.
+    """
+
+def resample(
+    src: Buffer,
+    out: Buffer,
+    x: tuple[Buffer, Buffer, Buffer, Buffer],
+    y: tuple[Buffer, Buffer, Buffer, Buffer],
+    mask: Buffer | None,
+    out_mask: Buffer | None,
+    nodata: Buffer,
+) -> None:
+    """Separable kernel over uint8 or float32. Each axis: first tap int32 (n,), weights float32 (n, taps), share of the
+    kernel inside the source float32 (n,), nearest pixel int32 (n,), as ``fastpyr.kernels.weights.AxisTaps``.
+
+    MemoryError when there is no memory for a row of sums.
+    """
+
+def warp_nearest(
+    src: Buffer,
+    out: Buffer,
+    nodes: Buffer,
+    step: int,
+    mask: Buffer | None,
+    out_mask: Buffer | None,
+    nodata: Buffer,
+) -> None:
+    """Nearest pixel at positions bilinear between ``nodes`` float64 (ny, nx, 2); see ``fastpyr.kernels.warp``."""
+
+def warp(
+    src: Buffer,
+    out: Buffer,
+    nodes: Buffer,
+    step: int,
+    x_table: tuple[int, Buffer, Buffer],
+    y_table: tuple[int, Buffer, Buffer],
+    bits: int,
+    mask: Buffer | None,
+    out_mask: Buffer | None,
+    nodata: Buffer,
+) -> None:
+    """Kernel of uint8 or float32 at positions between nodes. Tables: taps, int16 and float32 (1024, stride) weights, as
+    ``fastpyr.kernels.weights.PhaseTable``; ``bits`` (6 or 7) is the x table's ``fraction_bits``.
+
+    MemoryError when there is no memory for the summary of the mask.
+    """
+
+# --- predict ---------------------------------------------------------------------------------------------------
+
+def unpredict(src: Buffer, predictor: int, out: Buffer) -> None:
+    """Undoes a TIFF predictor while copying: out (rows, cols, 1..4) uint8 or float32, rows may be strided.
+
+    src: uint8 (rows, bytes), a decoded block whose rows may be longer than those of out. predictor: 1 none, 2
+    horizontal, 3 floating point (float32 only; bytes per row must then be the stored ones, whole pixels). src is used
+    as scratch memory: its contents are lost. Samples are little-endian.
+    """
+
+# --- JPEG ------------------------------------------------------------------------------------------------------
+
+class JpegEncoder:
+    """Baseline JPEG of uint8 RGB tiles: JFIF 1.01, chroma halved both ways, standard Huffman tables, no restart marks.
+
+    The bytes are those of libjpeg-turbo (and so of Pillow, ``subsampling=2``) at the same quality, 1 to 100 (ValueError
+    otherwise), on every CPU path. Holds tables and memory that is used again: one encoder serves one thread at a time
+    (RuntimeError when a second one comes along). Tiles have 1 to 65500 pixels a side.
+    """
+
+    quality: int  # read-only
+
+    def __init__(self, quality: int) -> None: ...
+    def encode(self, tile: Buffer) -> bytes:
+        """The stream of one tile (rows, cols, 3)."""
+
+    def encode_tiles(
+        self, block: Buffer, tile_height: int, tile_width: int, wanted: Buffer | None = None
+    ) -> list[list[bytes | None]]:
+        """Streams of all tiles of a block (rows, cols, 3), a whole number of tiles, by tile row and column.
+
+        wanted: bool or uint8 (tile rows, tile columns); None in the place of a tile where it is 0. One call without
+        the GIL for all of them.
+        """

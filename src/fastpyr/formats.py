@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from .errors import ConfigError, DescriptorError
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class Compression(str, Enum):
+class Compression(StrEnum):
     """How the bytes of one tile are packed. Values are the middle word of a format name."""
 
     RAW = "RAW"
@@ -41,7 +41,7 @@ class Compression(str, Enum):
         return self in (Compression.JPG, Compression.JPG90)
 
 
-class SampleType(str, Enum):
+class SampleType(StrEnum):
     """Type of one sample. Values are the last word of a format name."""
 
     UINT8 = "UINT8"
@@ -58,7 +58,7 @@ class SampleType(str, Enum):
         return 1 if self is SampleType.UINT8 else 4
 
 
-class Interpolation(str, Enum):
+class Interpolation(StrEnum):
     """Resampling kernel. Values as in descriptors."""
 
     NN = "nn"
@@ -67,7 +67,7 @@ class Interpolation(str, Enum):
     LANCZOS = "lanczos"
 
 
-class SlabKind(str, Enum):
+class SlabKind(StrEnum):
     """What a slab holds. Values are the folder names of the storage tree."""
 
     DATA = "DATA"
@@ -88,8 +88,7 @@ class TileFormat:
     def __post_init__(self) -> None:
         if self.sample is SampleType.FLOAT32 and self.compression not in _FLOAT_COMPRESSIONS:
             raise ConfigError(
-                f"compression {self.compression.value.lower()} cannot hold float32 samples: "
-                "use zip, lzw, pkb or raw"
+                f"compression {self.compression.value.lower()} cannot hold float32 samples: use zip, lzw, pkb or raw"
             )
 
     @property
