@@ -34,7 +34,7 @@
 #define FP_TARGET_AVX2 FP_TARGET("avx2,fma,bmi,bmi2")
 #define FP_TARGET_AVX512 FP_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,bmi,bmi2")
 #define FP_TARGET_AVX512ICL \
-    FP_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx2,fma,bmi,bmi2")
+    FP_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx512vnni,avx2,fma,bmi,bmi2")
 
 /* Result of a native call. Arguments are checked before the call, so kernels that need no memory return void. */
 typedef enum {

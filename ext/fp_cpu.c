@@ -53,7 +53,7 @@ static uint32_t detect(void)
     if ((state & 0xE0) != 0xE0) return flags;                                /* opmask, ZMM */
     if (!has(r[1], 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31)) return flags; /* F, DQ, BW, VL */
     flags |= FP_CPU_AVX512;
-    if (has(r[2], 1u << 1 | 1u << 11)) flags |= FP_CPU_AVX512ICL; /* VBMI, VNNI */
+    if (has(r[2], 1u << 1 | 1u << 6 | 1u << 11)) flags |= FP_CPU_AVX512ICL; /* VBMI, VBMI2, VNNI */
     return flags;
 }
 

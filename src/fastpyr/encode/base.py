@@ -78,17 +78,20 @@ class TileEncoder(ABC):
                 f"a block of {pixels.shape[1]} x {pixels.shape[0]} pixels is not made of {width} x {height} tiles"
             )
         if wanted is None:
-            ask = [[True] * columns] * rows
+            wanted = np.ones((rows, columns), np.bool_)
         elif wanted.shape != (rows, columns):
             raise EncodeError(f"wanted has shape {wanted.shape} for {rows} x {columns} tiles")
-        else:
-            ask = wanted.tolist()
+        return self._encode_tiles(pixels, wanted)
+
+    def _encode_tiles(self, pixels: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]) -> list[list[bytes | None]]:
+        """``encode_block`` behind its checks; encoders with a batch verb of their own override it."""
+        width, height = self.tile_width, self.tile_height
         return [
             [
-                self._encode(pixels[y * height : (y + 1) * height, x * width : (x + 1) * width]) if ask[y][x] else None
-                for x in range(columns)
+                self._encode(pixels[y * height : (y + 1) * height, x * width : (x + 1) * width]) if ask else None
+                for x, ask in enumerate(row)
             ]
-            for y in range(rows)
+            for y, row in enumerate(wanted.tolist())
         ]
 
     def _check(self, pixels: Pixels) -> npt.NDArray[Any]:
