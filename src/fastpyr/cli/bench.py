@@ -27,7 +27,7 @@ def bench(arguments: tuple[str, ...]) -> None:
       fastpyr bench --jobs ortho8k,scan8k --rounds 3
     """
     if not (_ROOT / "bench" / "__main__.py").is_file():
-        raise ConfigError("the benchmark is not installed: run it from a source checkout, with pip install -e '.[bench]'")
+        raise ConfigError("the benchmark is in the source checkout only: run it there after pip install -e '.[bench]'")
     # -m finds a package in the current folder, which stays the caller's: the checkout goes in front by the path
     path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
     command = [sys.executable, "-m", "bench", *arguments]

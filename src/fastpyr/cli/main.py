@@ -77,6 +77,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     Errors raised on purpose, and errors of the operating system, become one line on stderr.
     """
+    if args is None:
+        _leave_out("boto3")
     try:
         code = _run(list(sys.argv[1:] if args is None else args))
         sys.stdout.flush()
@@ -85,15 +87,24 @@ def main(args: Sequence[str] | None = None) -> int:
         # The reader went away (``| head``): nothing more can be said, not even by the flush at exit.
         _silence_stdout()
         return _BROKEN_PIPE
-    except KeyboardInterrupt:
-        click.echo("fastpyr: interrupted", err=True)
+    except KeyboardInterrupt as stop:
+        click.echo("fastpyr: interrupted" + _notes(stop), err=True)
         return 130
     except MemoryError as error:
-        return _fail(f"not enough memory: {error}")
+        return _fail(f"not enough memory: {error}{_notes(error)}")
     except FastpyrError as error:
-        return _fail(str(error))
+        return _fail(f"{error}{_notes(error)}")
     except OSError as error:
-        return _fail(_os_error_text(error))
+        return _fail(_os_error_text(error) + _notes(error))
+
+
+def _leave_out(package: str) -> None:
+    """Let imports of ``package`` fail in this process, which is the command's own.
+
+    rasterio imports boto3 wherever it is installed, which takes longer than a small build, for sessions that the
+    command never opens.
+    """
+    sys.modules.setdefault(package, None)  # type: ignore[arg-type]
 
 
 def _run(args: list[str]) -> int:
@@ -109,6 +120,11 @@ def _run(args: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
+
+
+def _notes(error: BaseException) -> str:
+    """What was added to an error on its way, for instance where unfinished work is kept."""
+    return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
 
 
 def _fail(message: str) -> int:

@@ -42,7 +42,8 @@ def ortho_scene(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     _roofs(picture, rng)
     picture += rng.normal(0, _GRAIN, (height, width, 1)).astype(np.float32)
     picture += rng.normal(0, 1.2, picture.shape).astype(np.float32)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    return pixels
 
 
 _INKS = np.array(
@@ -79,7 +80,8 @@ def scan_scene(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     tone = _noise(height, width, rng, (300, 40)) * 0.5 + rng.normal(0, 0.45, (height, width)).astype(np.float32)
     shade = np.clip(np.floor(tone * 1.3 + _SHADES / 2), 0, _SHADES - 1).astype(np.intp)
     palette = _INKS[:, None, :] + (np.arange(_SHADES) - _SHADES + 1)[None, :, None] * np.float32(3)
-    return np.clip(palette, 0, 255).astype(np.uint8)[ink, shade]
+    pixels: NDArray[np.uint8] = np.clip(palette, 0, 255).astype(np.uint8)[ink, shade]
+    return pixels
 
 
 def _map_roads(ink: NDArray[np.intp], rng: np.random.Generator) -> None:
@@ -119,7 +121,8 @@ def dem_scene(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
     total = np.full((height, width), 420, np.float32)
     for period in (1024, 512, 256, 128, 64, 32, 16, 8, 4):
         total += _noise(height, width, rng, (period,)) * np.float32(0.22 * period**0.9)
-    return np.round(total, 2)
+    heights: NDArray[np.float32] = np.round(total, 2)
+    return heights
 
 
 def _noise(height: int, width: int, rng: np.random.Generator, periods: tuple[int, ...]) -> NDArray[np.float32]:
@@ -128,12 +131,13 @@ def _noise(height: int, width: int, rng: np.random.Generator, periods: tuple[int
     for period in periods:
         grid = rng.uniform(-1, 1, (height // period + 2, width // period + 2)).astype(np.float32)
         total += _stretch(_stretch(grid, height, period, 0), width, period, 1)
-    return total / len(periods) ** 0.5
+    total /= np.float32(len(periods) ** 0.5)
+    return total
 
 
 def _stretch(grid: NDArray[np.float32], length: int, period: int, axis: int) -> NDArray[np.float32]:
     """Interpolate linearly along an axis, ``period`` pixels between grid points."""
-    at = np.arange(length, dtype=np.float32) / period
+    at: NDArray[np.float32] = np.arange(length, dtype=np.float32) / np.float32(period)
     low = at.astype(np.intp)
     part = (at - low).reshape((-1, 1) if axis == 0 else (1, -1))
     result: NDArray[np.float32] = np.take(grid, low, axis) * (1 - part) + np.take(grid, low + 1, axis) * part
