@@ -41,10 +41,10 @@ def cells_of(boxes):
     return {(c, r) for b in boxes for r in range(b.min_row, b.max_row + 1) for c in range(b.min_col, b.max_col + 1)}
 
 
-@given(st.lists(ranges, min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 5))
-def test_in_order_yields_every_cell_once_group_by_group(boxes, width, height):
+@given(st.lists(ranges, min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 5), st.booleans())
+def test_in_order_yields_every_cell_once_group_by_group(boxes, width, height, by_rows):
     coverage = Coverage.of_ranges(boxes)
-    cells = list(coverage.in_order(width, height))
+    cells = list(coverage.in_order(width, height, by_rows=by_rows))
     assert len(coverage) == len(cells)
     assert len(cells) == len(set(cells))
     assert set(cells) == cells_of(boxes)
@@ -53,6 +53,11 @@ def test_in_order_yields_every_cell_once_group_by_group(boxes, width, height):
     assert changes == len(set(groups)) - 1  # a group is never left and entered again
     grouped = coverage.grouped(width, height)
     assert len(grouped) == len(set(groups))
+    if by_rows:
+        assert [row for _, row in groups] == sorted(row for _, row in groups)
+        for row, line in itertools.groupby(groups, key=lambda group: group[1]):
+            columns = [column for column, _ in line]
+            assert columns == sorted(columns, reverse=bool(row % 2))
 
 
 @given(st.lists(ranges, min_size=1, max_size=3), ranges)

@@ -123,6 +123,12 @@ def test_be4_configuration_is_read(tmp_path):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("storage", ["S3", "SWIFT", "CEPH"])
+def test_be4_object_storage(tmp_path, storage):
+    found = read_be4(written(tmp_path, conf(pyramid__storage={"type": storage, "root": "tray@host"})))
+    assert found.descriptor == f"{storage.lower()}://tray@host/X.json"
+
+
 def test_be4_default_compression_is_raw(tmp_path):
     document = conf()
     del document["pyramid"]["compression"]
@@ -144,7 +150,7 @@ def test_be4_unknown_keys_warn(tmp_path):
         ("{", "JSON"),
         ("[]", "object"),
         (conf(pyramid__type="UPDATE"), "pyramid.type"),
-        (conf(pyramid__storage={"type": "S3", "root": "b"}), "pyramid.storage.type"),
+        (conf(pyramid__storage={"type": "TAPE", "root": "b"}), "pyramid.storage.type"),
         (conf(pyramid__storage=3), "pyramid.storage"),
         (conf(pyramid__name=7), "pyramid.name"),
         (conf(pyramid__slab_size=[1]), "slab_size"),

@@ -204,6 +204,14 @@ def test_windows_are_checked(write, picture):
             source.read(*window)
 
 
+def test_a_file_that_was_replaced_is_read_anew(write, picture):
+    for seed in (1, 2):
+        for compress in ("deflate", "lzw"):  # without GDAL, and with it
+            pixels = picture(10, 20, seed, seed=seed)
+            path = write(f"{compress}.tif", pixels, compress=compress)
+            np.testing.assert_array_equal(whole(open_source(path))[0], pixels)
+
+
 def test_closing_lets_go_and_reading_opens_again(write, picture):
     import psutil
 

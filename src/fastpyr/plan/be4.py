@@ -103,6 +103,17 @@ class _Reader:
         return None if word in ("", "<AUTO>") else word
 
 
+def _descriptor(reader: _Reader, storage: Mapping[str, Any], name: str) -> str:
+    """Where the descriptor goes: a path, or ``s3://<root>/<name>.json`` and the like for object storage."""
+    kind = reader.text(storage, "type", "pyramid.storage", "FILE").upper()
+    root = reader.text(storage, "root", "pyramid.storage")
+    if kind == "FILE":
+        return os.path.join(root, f"{name}.json")
+    if kind not in ("S3", "SWIFT", "CEPH"):
+        raise reader.fail("pyramid.storage.type", "expected FILE, S3, SWIFT or CEPH")
+    return f"{kind.lower()}://{root.strip('/')}/{name}.json"
+
+
 def read_be4(path: str | os.PathLike[str]) -> Be4Config:
     """Read a BE4 configuration file. Raises ConfigError naming the file and the key."""
     reader = _Reader(str(path))
@@ -116,10 +127,8 @@ def read_be4(path: str | os.PathLike[str]) -> Be4Config:
     if process.get("style"):
         raise reader.fail("process.style", "styles are not applied: build without it, or style the sources first")
     storage = reader.section(pyramid, "storage", "pyramid.storage", "storage")
-    if reader.text(storage, "type", "pyramid.storage", "FILE").upper() != "FILE":
-        raise reader.fail("pyramid.storage.type", "only FILE is handled")
     name = reader.text(pyramid, "name", "pyramid")
-    descriptor = os.path.join(reader.text(storage, "root", "pyramid.storage"), f"{name}.json")
+    descriptor = _descriptor(reader, storage, name)
     try:
         options = _options(pyramid, process, storage, reader)
     except ConfigError as error:

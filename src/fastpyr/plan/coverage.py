@@ -116,15 +116,16 @@ class Coverage:
         cells[rows - row, cols - column] = True
         return Coverage(column, row, cells)
 
-    def in_order(self, group_width: int, group_height: int) -> Iterator[tuple[int, int]]:
+    def in_order(self, group_width: int, group_height: int, *, by_rows: bool = False) -> Iterator[tuple[int, int]]:
         """(column, row) of every cell: groups along the Z curve, and cells along it inside each group.
 
-        With slabs as groups, few slabs are open at a time whatever the size of the set.
+        With slabs as groups, few slabs are open at a time whatever the size of the set. ``by_rows``: groups row by row
+        instead, every other row from the right, so that a row begins where the one before ended.
         """
         groups = self.grouped(group_width, group_height)
         rows, cols = np.nonzero(groups.cells)
         rows, cols = rows + groups.row, cols + groups.column
-        for g in morton_order(cols, rows):
+        for g in np.lexsort((np.where(rows % 2, -cols, cols), rows)) if by_rows else morton_order(cols, rows):
             left, top = int(cols[g]) * group_width - self.column, int(rows[g]) * group_height - self.row
             part = self.cells[max(top, 0) : top + group_height, max(left, 0) : left + group_width]
             r, c = np.nonzero(part)

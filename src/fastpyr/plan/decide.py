@@ -23,7 +23,7 @@ from ..grid import (
     load_tms,
     project_boxes,
 )
-from ..source import ChunkCache, Mosaic, RasterInfo, Source, build_mosaic
+from ..source import Attempts, ChunkCache, Mosaic, RasterInfo, Source, build_mosaic
 from .coverage import AxisLinks, Coverage, block_side
 from .options import BuildOptions
 from .plan import LevelPlan, Plan
@@ -66,10 +66,11 @@ def make_plan(groups: Sequence[SourceGroup], options: BuildOptions, cache_bytes:
     ranges = _ranges(groups, tms, options)
     block = block_side(options.width, options.height)
     cache = ChunkCache(cache_bytes)
+    attempt = Attempts(options.read_attempts)
     mosaics: list[Mosaic] = []
     levels: list[LevelPlan] = []
     for position, part in enumerate(ranges):
-        mosaics.append(build_mosaic(part.group.sources, cache, pixel.channels, pixel.format.sample))
+        mosaics.append(build_mosaic(part.group.sources, cache, pixel.channels, pixel.format.sample, attempt))
         boxes = _footprints(part.group.sources, tms)
         top = part.top or (_next_coarser(tms, part, ranges[position + 1]) if position + 1 < len(ranges) else None)
         top = top or tms.ids[-1]

@@ -96,6 +96,8 @@ class BuildOptions:
         gamma: exponent of the 2x2 mean (1 = plain mean), 0 < gamma <= 5.
         overwrite: replace an existing pyramid of the same name.
         path_depth: folders of the base-36 slab path.
+        resume: keep a record so that an interrupted build can be gone on with, and go on with one.
+        read_attempts: how often a part of a source is read before its error counts.
     """
 
     tms: str | None = None
@@ -114,6 +116,8 @@ class BuildOptions:
     gamma: float = 1.0
     overwrite: bool = False
     path_depth: int = 2
+    resume: bool = True
+    read_attempts: int = 3
 
     @classmethod
     def parse(cls, **given: Any) -> BuildOptions:
@@ -189,4 +193,6 @@ _PARSERS: dict[str, Any] = {
     "gamma": _gamma,
     "overwrite": lambda v: as_bool("overwrite", v),
     "path_depth": lambda v: as_int("path depth", v, 1, 8),
+    "resume": lambda v: as_bool("resume", v),
+    "read_attempts": lambda v: as_int("read attempts", v, 1, 100),
 }

@@ -99,12 +99,22 @@ class Plan:
         return tuple(found)
 
     def source_blocks(self) -> Iterator[tuple[int, int, int]]:
-        """(level index, column, row) of every block made from the sources, in the order of work."""
+        """(level index, column, row) of every block made from the sources, in the order of work.
+
+        Slab after slab along the Z curve. Sources decoded in wide bands, which that order would decode many times, are
+        read by rows of slabs, or by rows of blocks where the bands under two slabs do not fit in the cache.
+        """
         across, down = self.options.width // self.block, self.options.height // self.block
         for index, level in enumerate(self.levels):
-            if level.mosaic is not None:
-                for column, row in level.blocks.in_order(across, down):
-                    yield index, column, row
+            if level.mosaic is None:
+                continue
+            mosaic = self.mosaics[level.mosaic]
+            band = mosaic.band_row_bytes
+            slab_rows = self.options.height * level.matrix.tile_height
+            fits = 2 * slab_rows * band <= mosaic.cache.max_bytes
+            group = (across, down) if fits else (1, 1)
+            for column, row in level.blocks.in_order(*group, by_rows=band > 0):
+                yield index, column, row
 
     @property
     def block_count(self) -> int:

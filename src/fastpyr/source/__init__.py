@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .array import ArraySource
+    from .attempts import Attempts
     from .base import Affine, BlockLayout, RasterInfo, Source
     from .cache import Chunk, ChunkCache
     from .gdal import GdalSource, open_source
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Affine",
     "ArraySource",
+    "Attempts",
     "BlockLayout",
     "Chunk",
     "ChunkCache",
@@ -34,6 +36,7 @@ __all__ = [
 
 _MODULES = {
     "array": ("ArraySource",),
+    "attempts": ("Attempts",),
     "base": ("Affine", "BlockLayout", "RasterInfo", "Source"),
     "cache": ("Chunk", "ChunkCache"),
     "gdal": ("GdalSource", "open_source"),

@@ -14,7 +14,18 @@ from fastpyr.errors import SourceError
 from fastpyr.formats import SampleType
 from fastpyr.grid.bounds import BoundingBox
 
-__all__ = ["Affine", "BlockLayout", "Mask", "Pixels", "RasterInfo", "Source", "check_window", "nodata_values"]
+__all__ = [
+    "Affine",
+    "BlockLayout",
+    "Mask",
+    "Pixels",
+    "RasterInfo",
+    "Source",
+    "check_window",
+    "damaged_block",
+    "nodata_values",
+    "undecodable",
+]
 
 Pixels: TypeAlias = npt.NDArray[Any]
 """(rows, cols, channels), uint8 or float32, last two axes contiguous."""
@@ -137,6 +148,23 @@ def check_window(info: RasterInfo, x0: int, y0: int, x1: int, y1: int) -> None:
         raise ValueError(
             f"{info.name}: window ({x0}, {y0}, {x1}, {y1}) is empty or outside 0..{info.width} x 0..{info.height}"
         )
+
+
+def damaged_block(
+    name: str, block: tuple[int, int], window: tuple[int, int, int, int], width: int, reason: str
+) -> SourceError:
+    """The error about a stored block (column, row) that holds the pixels x0, y0, x1, y1 of a raster."""
+    x0, y0, x1, y1 = window
+    columns = "" if x1 - x0 >= width else f", columns {x0}-{x1 - 1}"
+    lines = f"rows {y0}-{y1 - 1}" if y1 - y0 > 1 else f"row {y0}"
+    return undecodable(name, f"block ({block[0]}, {block[1]}), {lines}{columns},", reason)
+
+
+def undecodable(name: str, where: str, reason: str) -> SourceError:
+    """The error about a part of a file whose bytes are not what its header promises."""
+    return SourceError(
+        f"{name}: {where} cannot be decoded ({reason}): the file is damaged or incomplete, deliver it again"
+    )
 
 
 def nodata_values(values: Sequence[float | None], sample: SampleType, name: str) -> tuple[float, ...] | None:

@@ -46,19 +46,25 @@ def chunk_shape(width: int, height: int, pixel_bytes: int, layout: BlockLayout, 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Decoded pixels, read-only. ``state``: 0 no pixel is data (``pixels`` is then empty), 1 some, 2 all."""
+    """Decoded pixels, read-only. ``state``: 0 no pixel is data (``pixels`` is then empty), 1 some, 2 all.
+
+    ``height`` and ``width`` are those of the chunk in all cases.
+    """
 
     pixels: Pixels
     mask: Mask | None
     state: int
+    height: int
+    width: int
 
     @classmethod
     def of(cls, pixels: Pixels, mask: Mask | None) -> Chunk:
         """Chunk of freshly read pixels; a mask that says nothing is dropped."""
         state = mask_state(mask)
+        height, width, channels = pixels.shape
         if state == 0:
-            pixels = np.empty((0, 0, pixels.shape[2]), pixels.dtype)
-        return cls(pixels, mask if state == 1 else None, state)
+            pixels = np.empty((0, 0, channels), pixels.dtype)
+        return cls(pixels, mask if state == 1 else None, state, height, width)
 
     @property
     def nbytes(self) -> int:

@@ -12,9 +12,10 @@ import numpy as np
 
 from fastpyr.errors import SourceError
 
-from .base import BlockLayout, Mask, Pixels, RasterInfo, check_window
+from .base import BlockLayout, Mask, Pixels, RasterInfo, check_window, damaged_block, undecodable
 from .describe import Bands, crs_of, describe_bands, layout_of, transform_of
 from .session import HandlePool, gdal_session, open_dataset, reason_of
+from .tiff import TiffBlocks, tiff_blocks
 from .validity import combine, data_mask
 
 __all__ = ["GdalSource", "open_source"]
@@ -57,7 +58,11 @@ def open_source(path: str | os.PathLike[str], srs: str | None = None) -> GdalSou
                 sample=bands.sample,
                 has_mask=bands.nodata is not None or bands.has_alpha or bands.mask_band or mask_file is not None,
             )
-            source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file)
+            plain = not bands.mask_band and bands.order == tuple(range(1, dataset.count + 1))
+            blocks = tiff_blocks(path, dataset) if plain else None
+            source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file, blocks)
+            # handles that an earlier source left open may belong to a file that has been replaced since
+            source.close()
             lost = _past_end(dataset, path)
     if lost is not None:
         # some writers overstate the last block: only a block that does not decode is an error
@@ -67,14 +72,26 @@ def open_source(path: str | os.PathLike[str], srs: str | None = None) -> GdalSou
 
 
 class GdalSource:
-    """A raster file; see ``open_source``. Any number of threads may read."""
+    """A raster file; see ``open_source``. Any number of threads may read.
 
-    def __init__(self, path: Path, info: RasterInfo, bands: Bands, layout: BlockLayout, mask_file: Path | None) -> None:
+    ``blocks``: how to read the samples of a plain TIFF without GDAL, None for other files.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: RasterInfo,
+        bands: Bands,
+        layout: BlockLayout,
+        mask_file: Path | None,
+        blocks: TiffBlocks | None = None,
+    ) -> None:
         self.info = info
         self.layout = layout
         self._path = path
         self._bands = bands
         self._mask_file = mask_file
+        self._blocks = blocks
         block = layout.rows * layout.cols * len(bands.order) * bands.sample.size
         self._turn: AbstractContextManager[Any] = nullcontext()
         if layout.sequential or block > _LARGE_BLOCK:
@@ -87,7 +104,8 @@ class GdalSource:
         raw = np.empty((y1 - y0, x1 - x0, len(bands.order)), bands.sample.dtype)
         own = np.empty(raw.shape[:2], np.uint8) if bands.mask_band else None
         with self._turn:
-            self._decode(self._path, x0, y0, raw, own)
+            if self._blocks is None or not self._blocks.read(x0, y0, raw):
+                self._decode(self._path, x0, y0, raw, own)
         # an index table turns samples into colours, among them possibly an alpha
         mask = data_mask(raw, bands.nodata, has_alpha=bands.has_alpha and bands.table is None)
         pixels = raw
@@ -112,11 +130,7 @@ class GdalSource:
                 if heard:
                     raise SourceError(heard[0])
         except (rasterio.errors.RasterioError, SourceError) as exc:
-            where, reason = self._locate(path, x0, y0, out, own_mask)
-            raise SourceError(
-                f"{path}: {where} cannot be decoded ({reason or reason_of(exc)}): "
-                "the file is damaged or incomplete, deliver it again"
-            ) from exc
+            raise self._locate(path, x0, y0, out, own_mask, reason_of(exc)) from exc
 
     def _fill(self, dataset: Any, path: Path, x0: int, y0: int, out: Pixels, own_mask: Mask | None) -> None:
         from rasterio.windows import Window
@@ -130,8 +144,9 @@ class GdalSource:
         if own_mask is not None:
             dataset.read_masks(1, window=window, out=own_mask)
 
-    def _locate(self, path: Path, x0: int, y0: int, out: Pixels, own_mask: Mask | None) -> tuple[str, str]:
-        """The first stored block of a window that fails, and why. A fresh dataset: the old one may keep bad blocks."""
+    def _locate(self, path: Path, x0: int, y0: int, out: Pixels, own_mask: Mask | None, known: str) -> SourceError:
+        """Error naming the first stored block of a window that fails, and why; the whole window and what is ``known``
+        when none fails by itself. A fresh dataset: the old one may keep bad blocks."""
         import rasterio
 
         height, width = out.shape[:2]
@@ -140,7 +155,7 @@ class GdalSource:
             try:
                 dataset = open_dataset(path)
             except rasterio.errors.RasterioError as exc:
-                return whole, reason_of(exc)
+                return undecodable(str(path), whole, reason_of(exc))
             with dataset:
                 rows, cols = dataset.block_shapes[0]
                 for y in range(y0 - y0 % rows, y0 + height, rows):
@@ -156,16 +171,33 @@ class GdalSource:
                         except rasterio.errors.RasterioError as exc:
                             reason = reason_of(exc)
                         if reason or heard:
-                            ends = min(y + rows, self.info.height), min(x + cols, self.info.width)
-                            columns = "" if cols >= self.info.width else f", columns {x}-{ends[1] - 1}"
-                            lines = f"rows {y}-{ends[0] - 1}" if ends[0] - y > 1 else f"row {y}"
-                            name = f"block ({x // cols}, {y // rows}), {lines}{columns},"
-                            return name, reason or heard[0]
-        return whole, ""
+                            window = x, y, min(x + cols, self.info.width), min(y + rows, self.info.height)
+                            block = x // cols, y // rows
+                            return damaged_block(str(path), block, window, self.info.width, reason or heard[0])
+        return undecodable(str(path), whole, known)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the pixels come from, this one first: a VRT names others."""
+        import rasterio
+
+        found = [self._path]
+        if self._path.suffix.lower() == ".vrt":
+            with gdal_session():
+                try:
+                    with open_dataset(self._path) as dataset:
+                        found += [Path(name) for name in dataset.files]
+                except rasterio.errors.RasterioError as exc:
+                    raise SourceError(f"{self._path}: not a raster that GDAL can open ({reason_of(exc)})") from exc
+        if self._mask_file is not None:
+            found.append(self._mask_file)
+        return tuple(dict.fromkeys(found))
 
     def close(self) -> None:
         """Closes the file in all threads that are not reading it now."""
         _pool.discard(self._path)
+        if self._blocks is not None:
+            self._blocks.close()
         if self._mask_file is not None:
             _pool.discard(self._mask_file)
 

@@ -10,6 +10,7 @@ from fastpyr.errors import SourceError
 from fastpyr.formats import SampleType
 from fastpyr.grid.crs import same_crs
 
+from .attempts import Attempts
 from .base import RasterInfo, Source
 from .cache import ChunkCache
 from .pack import Pack, pack_rects
@@ -36,6 +37,17 @@ class Mosaic:
         """All sources in painting order."""
         return tuple(info for pack in self.packs for info in pack.infos)
 
+    @property
+    def band_row_bytes(self) -> int:
+        """Decoded bytes of one row of pixels of the widest source that is decoded in bands of its full width.
+
+        0 when there is none, or when the cache holds all sources at once: then windows may be read in any order. Else
+        what lies beside a window is decoded with it, and has to be read soon or decoded again.
+        """
+        if sum(pack.decoded_bytes for pack in self.packs) <= self.cache.max_bytes:
+            return 0
+        return max(pack.band_row_bytes for pack in self.packs)
+
     def close(self) -> None:
         """Closes all files and empties the cache."""
         for pack in self.packs:
@@ -51,12 +63,19 @@ class Mosaic:
         self.close()
 
 
-def build_mosaic(sources: Sequence[Source], cache: ChunkCache, channels: int, sample: SampleType) -> Mosaic:
+def build_mosaic(
+    sources: Sequence[Source],
+    cache: ChunkCache,
+    channels: int,
+    sample: SampleType,
+    attempt: Attempts | None = None,
+) -> Mosaic:
     """Groups consecutive sources with the same CRS, resolution and pixel grid into packs.
 
     Resolutions may differ by a thousandth of a pixel's size and edges may lie a thousandth of a pixel off the grid;
     the whole pack takes the grid of its first source. A rotated, skewed or flipped source is a pack of its own.
-    Pixels are delivered with ``channels`` and ``sample``, converted when they are decoded. Raises SourceError for an
+    Pixels are delivered with ``channels`` and ``sample``, converted when they are decoded. ``attempt`` says how often
+    a read that fails is tried again (None: never). Raises SourceError for an
     empty list, for uint8 mixed with float32 and for conversions that do not exist.
     """
     if not sources:
@@ -68,11 +87,11 @@ def build_mosaic(sources: Sequence[Source], cache: ChunkCache, channels: int, sa
     for source in sources:
         offset = _offset(group[0].info, source.info) if group else (0, 0)
         if offset is None:
-            packs.append(_pack(group, offsets, cache, channels, sample))
+            packs.append(_pack(group, offsets, cache, channels, sample, attempt))
             group, offsets, offset = [], [], (0, 0)
         group.append(source)
         offsets.append(offset)
-    packs.append(_pack(group, offsets, cache, channels, sample))
+    packs.append(_pack(group, offsets, cache, channels, sample, attempt))
     return Mosaic(packs, cache, channels, sample)
 
 
@@ -82,12 +101,13 @@ def _pack(
     cache: ChunkCache,
     channels: int,
     sample: SampleType,
+    attempt: Attempts | None,
 ) -> Pack:
     col, row, rects = pack_rects(offsets, [source.info for source in group])
     transform = group[0].info.transform
     if (col, row) != (0, 0):
         transform = transform.shifted(col, row)
-    return Pack(group, rects, transform, cache, channels, sample)
+    return Pack(group, rects, transform, cache, channels, sample, attempt)
 
 
 def _check_samples(infos: Sequence[RasterInfo], channels: int, sample: SampleType) -> None:

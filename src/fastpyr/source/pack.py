@@ -12,6 +12,7 @@ from fastpyr.formats import SampleType
 from fastpyr.grid.bounds import BoundingBox
 from fastpyr.kernels import paint
 
+from .attempts import Attempts
 from .base import Affine, Mask, Pixels, RasterInfo, Source
 from .cache import Chunk, ChunkCache, chunk_shape
 from .validity import convert_pixels, mask_state
@@ -51,7 +52,9 @@ class Pack:
         cache: ChunkCache,
         channels: int,
         sample: SampleType,
+        attempt: Attempts | None = None,
     ) -> None:
+        self._attempt = attempt or Attempts()
         self.sources = tuple(sources)
         self.infos: tuple[RasterInfo, ...] = tuple(source.info for source in sources)
         self.crs = self.infos[0].crs
@@ -69,6 +72,22 @@ class Pack:
     def bounds(self) -> BoundingBox:
         """Envelope in the pack's CRS."""
         return self.transform.bounds(self.width, self.height)
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of all sources decoded, overlaps counted twice."""
+        return sum(info.width * info.height for info in self.infos) * self.channels * self.sample.size
+
+    @property
+    def band_row_bytes(self) -> int:
+        """Decoded bytes of one row of pixels of the widest source that is decoded in bands of its full width; 0 when
+        there is none."""
+        bands = [
+            info.width
+            for info, shape in zip(self.infos, self._shapes, strict=True)
+            if shape is not None and shape[1] == info.width and shape[0] < info.height
+        ]
+        return max(bands, default=0) * self.channels * self.sample.size
 
     def sources_in(self, x0: int, y0: int, x1: int, y1: int) -> list[int]:
         """Indexes of the sources whose rectangles meet a window, in painting order. Reads nothing."""
@@ -88,22 +107,27 @@ class Pack:
         if out.dtype != self.sample.dtype or out_mask.dtype != np.uint8:
             raise ValueError(f"out is {out.dtype}, expected {self.sample.dtype}; out_mask {out_mask.dtype}, not uint8")
         pieces = self._pieces(x0, y0, x1, y1)
-        full = bool(pieces) and self._fills(pieces[0], x0, y0, x1, y1)
-        if not full:
+        covered = bool(pieces) and pieces[0][1:] == (x0, y0, x1, y1)
+        if not covered:
             out[...] = 0
             out_mask[...] = 0
-        for index, px0, py0, px1, py1 in pieces:
+        full = covered
+        for n, (index, px0, py0, px1, py1) in enumerate(pieces):
             left, top = self.rects[index, :2].tolist()
             for cx, cy, chunk in self._chunks(index, px0 - left, py0 - top, px1 - left, py1 - top):
-                if chunk.state == 0:
-                    continue
-                height, width = chunk.pixels.shape[:2]
                 # overlap of the chunk with this piece, in pack pixels
                 ox0, oy0 = max(px0, cx + left), max(py0, cy + top)
-                ox1, oy1 = min(px1, cx + left + width), min(py1, cy + top + height)
+                ox1, oy1 = min(px1, cx + left + chunk.width), min(py1, cy + top + chunk.height)
                 here = np.s_[oy0 - y0 : oy1 - y0, ox0 - x0 : ox1 - x0]
-                there = np.s_[oy0 - top - cy : oy1 - top - cy, ox0 - left - cx : ox1 - left - cx]
-                paint(out[here], out_mask[here], chunk.pixels[there], None if chunk.mask is None else chunk.mask[there])
+                if n == 0 and covered and chunk.state != 2:
+                    # nothing else has written here
+                    out[here] = 0
+                    out_mask[here] = 0
+                    full = False
+                if chunk.state != 0:
+                    there = np.s_[oy0 - top - cy : oy1 - top - cy, ox0 - left - cx : ox1 - left - cx]
+                    mask = None if chunk.mask is None else chunk.mask[there]
+                    paint(out[here], out_mask[here], chunk.pixels[there], mask)
         if full:
             return 2
         return mask_state(out_mask) if pieces else 0
@@ -178,7 +202,7 @@ class Pack:
         )  # fmt: skip
 
     def _load(self, source: Source, x0: int, y0: int, x1: int, y1: int) -> Chunk:
-        pixels, mask = source.read(x0, y0, x1, y1)
+        pixels, mask = self._attempt(lambda: source.read(x0, y0, x1, y1))
         return Chunk.of(convert_pixels(pixels, self.channels, self.sample), mask)
 
     def close(self) -> None:

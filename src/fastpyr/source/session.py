@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,23 +87,25 @@ def reason_of(error: BaseException) -> str:
 
 
 class HandlePool:
-    """Open datasets by path. One that is leased belongs to the thread that has it; idle ones wait, a bounded number.
+    """Open files by path. One that is leased belongs to the thread that has it; idle ones wait, a bounded number.
 
-    After an error the dataset is closed, not kept: its state is unknown.
+    ``opener``: makes what is leased, an object with ``close()``; rasterio datasets unless told otherwise. After an
+    error the file is closed, not kept: its state is unknown.
     """
 
-    def __init__(self, max_idle: int = _MAX_IDLE) -> None:
+    def __init__(self, max_idle: int = _MAX_IDLE, opener: Callable[[Path], Any] = open_dataset) -> None:
         self._max_idle = max_idle
+        self._open = opener
         self._lock = threading.Lock()
         self._idle: OrderedDict[Path, list[Any]] = OrderedDict()
         self._count = 0
 
     @contextmanager
     def lease(self, path: Path) -> Iterator[Any]:
-        """A dataset for this thread; call it in a session. Raises rasterio's errors when it must open the file."""
+        """A file for this thread; call it in a session for datasets. Raises what the opener raises."""
         dataset = self._take(path)
         if dataset is None:
-            dataset = open_dataset(path)
+            dataset = self._open(path)
         try:
             yield dataset
         except BaseException:
@@ -143,7 +145,7 @@ class HandlePool:
         return self._count
 
     def discard(self, path: Path) -> None:
-        """Closes the idle datasets of a file."""
+        """Closes what is idle of a file."""
         with self._lock:
             waiting = self._idle.pop(path, [])
             self._count -= len(waiting)
