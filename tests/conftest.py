@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_servers import ObjectServer, running_ceph, running_moto
 
 from fastpyr import _native
 
@@ -25,3 +26,34 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("reference data absent: no shared/data beside the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[ObjectServer]:
+    """An S3 server for logic: right about objects, blind to credentials."""
+    with running_moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """A real S3, Swift and RADOS server; the test is skipped where it cannot run."""
+    with running_ceph(tmp_path_factory.mktemp("ceph")) as server:
+        yield server
+
+
+@pytest.fixture(params=["moto", "ceph"])
+def s3_server(request: pytest.FixtureRequest) -> ObjectServer:
+    """Both S3 servers."""
+    server: ObjectServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def any_s3(request: pytest.FixtureRequest) -> ObjectServer:
+    """The real S3 server where it can run, else moto's."""
+    try:
+        server: ObjectServer = request.getfixturevalue("ceph")
+    except pytest.skip.Exception:
+        server = request.getfixturevalue("moto")
+    return server

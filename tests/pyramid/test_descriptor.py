@@ -70,7 +70,7 @@ def test_vector_pyramids_are_named_as_such(shared_data: Path) -> None:
 def sample(fmt: str = "TIFF_PNG_UINT8", channels: int = 3, mask: bool = True) -> Descriptor:
     pixels = PixelFormat.of(TileFormat.parse(fmt), channels)
     levels = tuple(
-        LevelDescriptor.in_folder("ORTHO", id, 16, 8, TileLimits(3, 17, 20, 40), mask=mask) for id in ("17", "18")
+        LevelDescriptor.placed("ORTHO", id, 16, 8, TileLimits(3, 17, 20, 40), mask=mask) for id in ("17", "18")
     )
     return Descriptor("ORTHO", "PM", pixels, mask, Interpolation.LANCZOS, levels)
 

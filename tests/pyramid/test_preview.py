@@ -7,7 +7,8 @@ from PIL import Image
 from shared_data import shared
 
 from fastpyr.errors import ConfigError
-from fastpyr.pyramid import open_pyramid, preview
+from fastpyr.pyramid import open_pyramid
+from fastpyr.pyramid.preview import preview
 
 
 def picture(pyramid, path, size=1024):

@@ -12,7 +12,7 @@ from small_pyramid import copy, replace_tile
 from fastpyr.encode import MASK_PIXELS
 from fastpyr.errors import DescriptorError, StoreError
 from fastpyr.formats import PixelFormat, TileFormat
-from fastpyr.pyramid import verify
+from fastpyr.pyramid.verify import verify
 
 RASTER = ["golden/SCAN1000", "golden/RGEALTI", "golden/BDPARCELLAIRE", "reference-runs/SCAN1000_PNG_MASK_M4T50"]
 GRAY = PixelFormat.of(TileFormat.parse("TIFF_PNG_UINT8"), 1)

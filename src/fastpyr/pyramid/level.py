@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ..errors import DescriptorError
 from ..formats import SlabKind
 from ..grid.bounds import TileLimits
-from ..store.naming import DEFAULT_PATH_DEPTH, slab_directory, slab_key
+from ..store.layout import FILE_LAYOUT, Layout, StorageType
+from ..store.naming import DEFAULT_PATH_DEPTH, slab_key
 
 __all__ = ["LevelDescriptor", "StorageType"]
-
-
-class StorageType(StrEnum):
-    """Kind of storage, as descriptors name it."""
-
-    FILE = "FILE"
-    S3 = "S3"
-    CEPH = "CEPH"
-    SWIFT = "SWIFT"
-
-    @property
-    def tray_key(self) -> str | None:
-        """Descriptor key that names the container of the objects, None for files."""
-        return {"S3": "bucket_name", "CEPH": "pool_name", "SWIFT": "container_name"}.get(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +33,7 @@ class LevelDescriptor:
     tray: str | None = None
 
     @classmethod
-    def in_folder(
+    def placed(
         cls,
         pyramid: str,
         id: str,
@@ -57,16 +43,21 @@ class LevelDescriptor:
         *,
         mask: bool = False,
         path_depth: int = DEFAULT_PATH_DEPTH,
+        layout: Layout = FILE_LAYOUT,
     ) -> LevelDescriptor:
-        """Level ``id`` of the pyramid named ``pyramid``, stored as files in the usual folders."""
+        """Level ``id`` of the pyramid named ``pyramid``, stored where ``layout`` has it: in the usual folders, or as
+        objects.
+        """
         return cls(
             id,
             tiles_per_width,
             tiles_per_height,
             limits,
-            slab_directory(pyramid, SlabKind.DATA, id),
-            slab_directory(pyramid, SlabKind.MASK, id) if mask else None,
-            path_depth,
+            layout.level(pyramid, SlabKind.DATA, id),
+            layout.level(pyramid, SlabKind.MASK, id) if mask else None,
+            layout.depth(path_depth),
+            layout.storage,
+            layout.tray,
         )
 
     @property

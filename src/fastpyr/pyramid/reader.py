@@ -51,8 +51,9 @@ Mask = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class _OpenSlab:
-    """Index of a slab and the key its bytes are at, links followed."""
+    """Index of a slab, and the store and key its bytes are at, links followed."""
 
+    store: Store
     key: str
     index: SlabIndex
 
@@ -254,20 +255,20 @@ class Pyramid:
         found = self._tile_range(level, kind, col, row)
         if found is None:
             return None
-        key, offset, size = found
+        slab, offset, size = found
         try:
-            data = self.store.get_range(key, offset, size)
+            data = slab.store.get_range(slab.key, offset, size)
         except StoreError as error:
             raise StoreError(f"level {level.id}, tile column {col}, row {row}: {error}") from error
         if len(data) != size:
             raise SlabError(
-                f"level {level.id}, tile column {col}, row {row}: {self.store.location(key)} is truncated, "
+                f"level {level.id}, tile column {col}, row {row}: {slab.store.location(slab.key)} is truncated, "
                 f"{len(data)} of {size} bytes are at {offset}"
             )
         return data
 
-    def _tile_range(self, level: Level, kind: SlabKind, col: int, row: int) -> tuple[str, int, int] | None:
-        """Key, offset and size of a stored tile."""
+    def _tile_range(self, level: Level, kind: SlabKind, col: int, row: int) -> tuple[_OpenSlab, int, int] | None:
+        """Slab, offset and size of a stored tile."""
         if not level.limits.contains(col, row):
             return None
         slab_col, slab_row, number = level.descriptor.slab_of(col, row)
@@ -275,7 +276,7 @@ class Pyramid:
         if slab is None:
             return None
         offset, size = slab.index.tile_range(number)
-        return (slab.key, offset, size) if size else None
+        return (slab, offset, size) if size else None
 
     def _open_slab(self, ref: SlabRef) -> _OpenSlab | None:
         with self._lock:
@@ -301,16 +302,16 @@ class Pyramid:
         count = level.descriptor.tiles_per_slab
         name = f"level {ref.level}, slab column {ref.col}, row {ref.row} ({self.store.location(self.slab_key(ref))})"
         try:
-            key, head = read_head(self.store, level.descriptor, self.slab_key(ref), first_tile_offset(count))
+            head = read_head(self.store, level.descriptor, self.slab_key(ref), first_tile_offset(count))
         except StoreNotFound:
             return None
-        header, index = read_index(head, count, name)
+        header, index = read_index(head.data, count, name)
         wrong = header.mismatch(format, channels, level.matrix.tile_width, level.matrix.tile_height)
         if wrong is None and header.columns != level.tiles_per_width:
             wrong = f"it has {header.columns} tiles per row, not {level.tiles_per_width} as the descriptor says"
         if wrong:
             raise SlabError(f"{name}: {wrong}")
-        return _OpenSlab(key, index)
+        return _OpenSlab(head.store, head.key, index)
 
 
 def _binary(mask: Mask) -> Mask:
@@ -338,7 +339,7 @@ def open_descriptor(uri: str | os.PathLike[str]) -> tuple[Store, str, str]:
 
 
 def open_pyramid(uri: str | os.PathLike[str], tms: TileMatrixSet | str | os.PathLike[str] | None = None) -> Pyramid:
-    """The pyramid of a descriptor ``<name>.json``: a path, ``file://`` or ``mem://name/key``.
+    """The pyramid of a descriptor ``<name>.json``: a path, or a URI as open_location takes it.
 
     ``tms`` is the tile matrix set, or its name or file, when the one that the descriptor names is not among the known
     ones. Raises StoreError when the descriptor cannot be read, DescriptorError or GridError when it cannot be used.

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from ..errors import StoreError
 from ..formats import SlabKind
-from ..store import Store, StoreNotFound
-from ..store.naming import SLAB_SUFFIX, parse_object_link, parse_slab_path
+from ..store import Store, StoreNotFound, TrayStore
+from ..store.naming import LINK_SIGNATURE, SLAB_SUFFIX, parse_object_link, parse_slab_path
 from .level import LevelDescriptor, StorageType
 
-__all__ = ["SlabRef", "pyramid_key", "read_head", "stored_slabs"]
+__all__ = ["LinkError", "SlabHead", "SlabRef", "pyramid_key", "read_head", "stored_slabs"]
 
 
 class SlabRef(NamedTuple):
@@ -24,28 +24,47 @@ class SlabRef(NamedTuple):
     row: int
 
 
-def read_head(store: Store, level: LevelDescriptor, key: str, size: int) -> tuple[str, bytes]:
-    """Key where a slab's bytes really are, and its first ``size`` bytes (fewer at its end).
+class LinkError(StoreError):
+    """An object that stands for a slab leads to none."""
 
-    In object storage an object may stand for another one of the same tray: it is followed once. Raises StoreNotFound
-    when the slab, or what it stands for, does not exist, StoreError for a link to a link or to another tray.
+
+class SlabHead(NamedTuple):
+    """Store and key where a slab's bytes really are, and its first bytes."""
+
+    store: Store
+    key: str
+    data: bytes
+
+
+def read_head(store: Store, level: LevelDescriptor, key: str, size: int) -> SlabHead:
+    """The first ``size`` bytes of a slab (fewer at its end), and where they are.
+
+    In object storage an object may stand for another one of the same cluster: it is followed once. Raises
+    StoreNotFound when the slab does not exist, LinkError when what it stands for does not exist or is a link, or is in
+    a tray that cannot be reached.
     """
     head = store.get_range(key, 0, size)
     if level.storage is StorageType.FILE or len(head) >= size:
-        return key, head
-    link = parse_object_link(head)
+        return SlabHead(store, key, head)
+    try:
+        link = parse_object_link(head)
+    except StoreError as error:
+        raise LinkError(f"{store.location(key)}: {error}") from None
     if link is None:
-        return key, head
+        return SlabHead(store, key, head)
     tray, target = link
+    says = f"{store.location(key)} links to {tray}/{target}"
     if level.tray is not None and tray != level.tray.partition("@")[0]:
-        raise StoreError(f"{store.location(key)} links to {tray}/{target}: another tray than {level.tray}")
+        if not isinstance(store, TrayStore):
+            raise LinkError(f"{says}: another tray than {level.tray}, which cannot be reached from here")
+        store = store.beside(tray)
     try:
         head = store.get_range(target, 0, size)
     except StoreNotFound:
-        raise StoreError(f"{store.location(key)} links to {tray}/{target}, which does not exist") from None
-    if parse_object_link(head) is not None:
-        raise StoreError(f"{store.location(key)} links to {tray}/{target}, itself a link: links cannot be chained")
-    return target, head
+        raise LinkError(f"{says}, which does not exist") from None
+    if head.startswith(LINK_SIGNATURE):
+        raise LinkError(f"{says}, itself a link: links cannot be chained")
+    return SlabHead(store, target, head)
 
 
 def pyramid_key(descriptor_key: str, level: LevelDescriptor, kind: SlabKind, col: int, row: int) -> str:
@@ -66,11 +85,13 @@ def stored_slabs(
         for found in store.list(prefix.rstrip("/")):
             yield found, _slab_indices(found.removeprefix(prefix))
         return
-    for found in store.list(os.path.dirname(directory)):
-        if found.startswith(directory + "_"):
-            numbers = found.removeprefix(directory + "_").split("_")
-            is_slab = len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) < 11 for n in numbers)
-            yield found, (int(numbers[0]), int(numbers[1])) if is_slab else None
+    prefix = directory + "_"
+    for found in store.list(os.path.dirname(directory), after=prefix):
+        if not found.startswith(prefix):
+            break  # keys come sorted
+        numbers = found.removeprefix(prefix).split("_")
+        is_slab = len(numbers) == 2 and all(n.isascii() and n.isdigit() and len(n) < 11 for n in numbers)
+        yield found, (int(numbers[0]), int(numbers[1])) if is_slab else None
 
 
 def _slab_indices(path: str) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from ..grid.bounds import TileLimits
 from ..kernels import nodata_mask
 from ..slab.header import MAX_SLAB_SIZE, SlabHeader, first_tile_offset, parse_header
 from ..slab.reader import SlabIndex, index_problems, parse_index
-from .slabs import SlabRef, read_head
+from .slabs import LinkError, SlabRef, read_head
 from .verify_subject import Subject
 from .window import Level
 
@@ -76,18 +76,21 @@ def _open(subject: Subject, level: Level, ref: SlabRef) -> _Opened | None:
     """The slab's bytes with header and index checked; None, after a finding, when its tiles cannot be located."""
     count = level.descriptor.tiles_per_slab
     try:
-        key, head = read_head(subject.store, level.descriptor, subject.slab_key(ref), first_tile_offset(count))
-        size = subject.store.size(key)
+        head = read_head(subject.store, level.descriptor, subject.slab_key(ref), first_tile_offset(count))
+        size = head.store.size(head.key)
         if size > MAX_SLAB_SIZE:
             subject.add("index", f"{size} bytes, more than the {MAX_SLAB_SIZE} that readers can address", ref=ref)
             return None
-        data = subject.store.get(key)
+        data = head.store.get(head.key)
+    except LinkError as error:
+        subject.add("link", str(error), ref=ref)
+        return None
     except StoreError as error:
         subject.add("listed-slab", str(error), ref=ref)
         return None
     subject.report.count(bytes=len(data), **{"slabs" if ref.kind is SlabKind.DATA else "mask_slabs": 1})
-    if len(head) < first_tile_offset(count):
-        text = f"truncated: {len(head)} bytes, its header and index need {first_tile_offset(count)}"
+    if len(head.data) < first_tile_offset(count):
+        text = f"truncated: {len(head.data)} bytes, its header and index need {first_tile_offset(count)}"
         subject.add("index", text, ref=ref)
         return None
     try:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ..errors import DescriptorError, StoreError
+from ..errors import DescriptorError
 from ..formats import SlabKind
 from ..grid.bounds import TileLimits
-from ..slab.header import first_tile_offset
 from ..store import FileStore, StoreNotFound
 from .level import StorageType
 from .list import ListEntry, SlabList, parse_list
-from .slabs import SlabRef, read_head, stored_slabs
+from .slabs import SlabRef, stored_slabs
 from .verify_subject import Subject
 from .window import Level
 
@@ -85,7 +84,10 @@ def _listed_ref(subject: Subject, entry: ListEntry, key: str) -> SlabRef | None:
 
 
 def _data_trees(subject: Subject) -> set[str]:
-    """Keys of the folders that hold the levels' DATA and MASK folders: normally one, the pyramid's data root."""
+    """Folders that hold the levels' slabs: normally one, the pyramid's data root.
+
+    Relative to the descriptor's folder for files, keys in the tray for objects.
+    """
     trees = set()
     for level in subject.levels:
         path = level.descriptor.image_directory
@@ -120,13 +122,19 @@ def _check_stored(subject: Subject, listed: dict[SlabRef, ListEntry] | None) -> 
 
 def _check_strays(subject: Subject, seen: set[str]) -> None:
     """Files of the data root that belong to no level of the descriptor."""
-    folder = os.path.dirname(subject.key)
+    folder = _folder(subject)
     for tree in _data_trees(subject):
         for key in subject.store.list(f"{folder}/{tree}" if folder else tree):
             if key not in seen:
                 is_slab = key.endswith(".tif") or key.rpartition("/")[2].startswith(("DATA_", "MASK_"))
                 text = "belongs to no level of the descriptor"
                 subject.add("unlisted-slab", text, "error" if is_slab else "warning", key=key)
+
+
+def _folder(subject: Subject) -> str:
+    """What the names of data trees are relative to."""
+    is_file = subject.levels[0].descriptor.storage is StorageType.FILE
+    return os.path.dirname(subject.key) if is_file else ""
 
 
 def _check_place(subject: Subject, ref: SlabRef) -> None:
@@ -150,20 +158,10 @@ def slab_tiles(level: Level, ref: SlabRef) -> TileLimits:
 
 
 def _check_link(subject: Subject, ref: SlabRef, entry: ListEntry | None) -> None:
-    key = subject.slab_key(ref)
-    level = subject.level(ref.level)
-    if level is None:
-        return
-    if level.descriptor.storage is not StorageType.FILE:
-        try:
-            read_head(subject.store, level.descriptor, key, first_tile_offset(level.descriptor.tiles_per_slab))
-        except StoreError as error:
-            subject.add("link", str(error), ref=ref)
-            subject.mark_broken(ref)
-        return
+    """Links between files; those between objects show when the slabs are read."""
     if not isinstance(subject.store, FileStore):
         return
-    path = subject.store.path(key)
+    path = subject.store.path(subject.slab_key(ref))
     if path.is_symlink():
         target = path.parent / os.readlink(path)
         if target.is_symlink():
@@ -179,7 +177,7 @@ def _check_temporary(subject: Subject) -> None:
     if not isinstance(subject.store, FileStore):
         subject.report.skipped["temporary"] = "only folders can hold temporary files"
         return
-    folder = os.path.dirname(subject.key)
+    folder = _folder(subject)
     for tree in sorted(_data_trees(subject)):
         root = subject.store.path(f"{folder}/{tree}" if folder else tree)
         for path in _hidden(str(root)):

@@ -1,8 +1,21 @@
-"""Where pyramids live: folders, memory; how slabs and objects are called."""
+"""Where pyramids live: folders, memory, object storage; how slabs and objects are called."""
 
-from .base import Chunk, Staging, Store, StoreNotFound
+from .base import Chunk, Staging, Store, StoreNotFound, TrayStore
 from .file import FileStore
+from .layout import FILE_LAYOUT, Layout, StorageType
 from .location import open_location
 from .memory import MemoryStore
 
-__all__ = ["Chunk", "FileStore", "MemoryStore", "Staging", "Store", "StoreNotFound", "open_location"]
+__all__ = [
+    "FILE_LAYOUT",
+    "Chunk",
+    "FileStore",
+    "Layout",
+    "MemoryStore",
+    "Staging",
+    "StorageType",
+    "Store",
+    "StoreNotFound",
+    "TrayStore",
+    "open_location",
+]

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..errors import StoreError
+from .layout import Layout
 
-__all__ = ["Chunk", "Staging", "Store", "StoreNotFound", "check_key", "normal_key"]
+__all__ = ["Chunk", "Staging", "Store", "StoreNotFound", "TrayStore", "check_key", "normal_key"]
 
 Chunk = bytes | bytearray | memoryview
 """What ``put`` writes: anything with a contiguous buffer of bytes."""
@@ -25,14 +26,18 @@ class StoreNotFound(StoreError):
 
 @runtime_checkable
 class Staging(Protocol):
-    """A tree under construction, invisible under its final name until ``publish``.
+    """A tree under construction, no part of a pyramid until ``publish``.
 
     Keys are relative to the tree: ``DATA/18/3E/42/01.tif``. Usable from many threads; a context manager that aborts
     when it is left without ``publish``.
     """
 
+    @property
+    def layout(self) -> Layout:
+        """How slabs are called here."""
+
     def put(self, key: str, chunks: Sequence[Chunk]) -> None:
-        """Write an object of the tree, as Store.put does."""
+        """Write an object of the tree, as Store.put does, or later: a failure may surface in a following call."""
 
     def get(self, key: str) -> bytes:
         """Read back an object of the tree."""
@@ -55,6 +60,10 @@ class Staging(Protocol):
 class Store(Protocol):
     """A place for objects. All verbs may be called from many threads at once."""
 
+    @property
+    def layout(self) -> Layout:
+        """How pyramids call their slabs here."""
+
     def put(self, key: str, chunks: Sequence[Chunk]) -> None:
         """Write an object from ``chunks``, one after the other, replacing one of the same key in one step.
 
@@ -73,20 +82,32 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """Bytes of the object. Raises as ``get``."""
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Keys of all objects below the folder ``prefix``, sorted; objects still being written are left out."""
+    def list(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """Keys of all objects below the folder ``prefix``, sorted; objects still being written are left out.
+
+        Only those greater than ``after``, which need not exist.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the object; no error when there is none."""
 
-    def stage(self, name: str) -> Staging:
+    def stage(self, name: str, overwrite: bool = False) -> Staging:
         """Begin a new tree ``name``. What a dead builder left of the same tree is removed.
 
+        ``overwrite`` says that ``publish`` will replace a tree of that name: object storage must know it beforehand.
         Raises StoreError when the tree cannot be begun or another builder is at work on it.
         """
 
     def location(self, key: str = "") -> str:
         """How messages name an object of this store."""
+
+
+@runtime_checkable
+class TrayStore(Store, Protocol):
+    """A store of which there are several side by side, as the buckets of a cluster."""
+
+    def beside(self, tray: str) -> Store:
+        """The store of another tray of the same cluster."""
 
 
 def normal_key(key: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from glob import escape
 from pathlib import Path
 
 from ..errors import StoreError
 from .atomic import store_error, write_atomically
 from .base import Chunk, check_key, normal_key
-from .staging import FileStaging
+from .layout import FILE_LAYOUT
+from .staging import FileStaging, mend_replacement
 
 __all__ = ["FileStore"]
 
@@ -21,6 +24,8 @@ class FileStore:
     Data is handed to the operating system but not forced to the disk: a file that was put survives the end of the
     process, not necessarily a power cut.
     """
+
+    layout = FILE_LAYOUT
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root)
@@ -91,10 +96,10 @@ class FileStore:
         except OSError as error:
             raise store_error("read", path, error) from error
 
-    def list(self, prefix: str = "") -> Iterator[str]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[str]:
         top = self.path(prefix) if prefix else self.root
         if top.is_dir():
-            yield from _walk(str(top), normal_key(prefix) + "/" if prefix else "")
+            yield from (key for key in _walk(str(top), normal_key(prefix) + "/" if prefix else "") if key > after)
 
     def delete(self, key: str) -> None:
         path = self.root / check_key(key)
@@ -103,10 +108,49 @@ class FileStore:
         except OSError as error:
             raise store_error("delete", path, error) from error
 
-    def stage(self, name: str) -> FileStaging:
-        path = self.root / check_key(name)
-        hidden = path.with_name(f".{path.name}.building")
+    def stage(self, name: str, overwrite: bool = False) -> FileStaging:
+        path, hidden = self._places(name, "building")
         return FileStaging(path, hidden, FileStore(hidden))
+
+    def resume(self, name: str) -> FileStaging:
+        """As ``stage``, but what a dead builder left of the tree is taken over."""
+        path, hidden = self._places(name, "building")
+        return FileStaging(path, hidden, FileStore(hidden), adopt=True)
+
+    def building(self, name: str) -> Path:
+        """The hidden folder in which the tree ``name`` is built."""
+        return self._places(name, "building")[1]
+
+    def mend(self, name: str) -> None:
+        """Settle what became of an old tree whose replacement was interrupted. Raises StoreError."""
+        path = self.path(name)
+        try:
+            mend_replacement(path)
+        except OSError as error:
+            raise store_error("write", path, error) from error
+
+    def unpublish(self, name: str) -> None:
+        """Make a published tree one under construction again. Raises StoreError."""
+        path, hidden = self._places(name, "building")
+        try:
+            os.rename(path, hidden)
+        except OSError as error:
+            raise store_error("write", hidden, error) from error
+
+    def journal(self, name: str) -> Path:
+        """The hidden folder for what the builder of the tree ``name`` writes down for itself."""
+        return self._places(name, "journal")[1]
+
+    def sweep(self, key: str) -> None:
+        """Remove what writers of an object left that died over it. Call it only when no writer can be at work."""
+        path = self.root / check_key(key)
+        for left in path.parent.glob(f".{escape(path.name)}.*-*-*.part"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+    def _places(self, name: str, use: str) -> tuple[Path, Path]:
+        path = self.root / check_key(name)
+        return path, path.with_name(f".{path.name}.{use}")
 
 
 def _open_regular(path: Path) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import StoreError
 from .base import Chunk, StoreNotFound, check_key, normal_key
+from .layout import FILE_LAYOUT, Layout
 
 __all__ = ["MemoryStaging", "MemoryStore"]
 
@@ -15,10 +16,11 @@ _named_lock = threading.Lock()
 
 
 class MemoryStore:
-    """A store in memory."""
+    """A store in memory. Its pyramids are laid out as in folders, or as ``layout`` says."""
 
-    def __init__(self, name: str = "memory") -> None:
+    def __init__(self, name: str = "memory", layout: Layout = FILE_LAYOUT) -> None:
         self.name = name
+        self.layout = layout
         self._objects: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._building: set[str] = set()
@@ -58,17 +60,17 @@ class MemoryStore:
     def size(self, key: str) -> int:
         return len(self.get(key))
 
-    def list(self, prefix: str = "") -> Iterator[str]:
+    def list(self, prefix: str = "", after: str = "") -> Iterator[str]:
         folder = normal_key(prefix) + "/" if prefix else ""
         with self._lock:
-            keys = [key for key in self._objects if key.startswith(folder)]
+            keys = [key for key in self._objects if key.startswith(folder) and key > after]
         yield from sorted(keys)
 
     def delete(self, key: str) -> None:
         with self._lock:
             self._objects.pop(check_key(key), None)
 
-    def stage(self, name: str) -> MemoryStaging:
+    def stage(self, name: str, overwrite: bool = False) -> MemoryStaging:
         normal = check_key(name)
         with self._lock:
             if normal in self._building:
@@ -96,6 +98,7 @@ class MemoryStaging:
 
     def __init__(self, store: MemoryStore, name: str) -> None:
         self.name = name
+        self.layout = store.layout
         self._store = store
         self._tree = MemoryStore(f"{store.name}/{name} (being built)")
         self._open = True

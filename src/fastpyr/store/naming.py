@@ -9,9 +9,12 @@ from ..formats import SlabKind
 
 __all__ = [
     "DEFAULT_PATH_DEPTH",
+    "LINK_SIGNATURE",
     "SLAB_SUFFIX",
     "check_level_id",
+    "check_object_pyramid_name",
     "check_pyramid_name",
+    "is_object_name",
     "object_link",
     "object_name",
     "parse_object_link",
@@ -27,11 +30,13 @@ DEFAULT_PATH_DEPTH = 2
 
 SLAB_SUFFIX = ".tif"
 LINK_SIGNATURE = b"SYMLINK#"
+"""What an object begins with that stands for another one."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PATH = re.compile(r"(?:[0-9A-Z]{2})+(?:/[0-9A-Z]{2})*")
 _OBJECT = re.compile(r"(DATA|MASK)_([^_/]+)_([0-9]{1,10})_([0-9]{1,10})")
 _MAX_DEPTH = 32
+_MAX_OBJECT_BYTES = 900  # object stores take names of 1024 bytes, the slab's own part included
 
 
 def _base36(number: int) -> str:
@@ -92,6 +97,11 @@ def parse_object_name(name: str) -> tuple[SlabKind, str, int, int]:
     return SlabKind(match[1]), match[2], int(match[3]), int(match[4])
 
 
+def is_object_name(name: str) -> bool:
+    """Whether ``name`` (without the pyramid's name) is that of a slab object."""
+    return _OBJECT.fullmatch(name) is not None
+
+
 def object_link(target: str) -> bytes:
     """Content of an object that stands for the slab ``target`` (tray and object name)."""
     return LINK_SIGNATURE + target.encode()
@@ -125,6 +135,18 @@ def check_pyramid_name(name: str) -> str:
         raise ConfigError(
             f"pyramid name {name!r} cannot be used: no slash, no control character and no dot in front (--name)"
         )
+    return name
+
+
+def check_object_pyramid_name(name: str) -> str:
+    """``name`` when a pyramid in object storage may have it: as for folders, but ``/`` may group pyramids.
+
+    Raises ConfigError saying what is wrong.
+    """
+    if len(name.encode(errors="replace")) > _MAX_OBJECT_BYTES:
+        raise ConfigError(f"pyramid name {name[:80]!r}... is too long: give at most {_MAX_OBJECT_BYTES} bytes")
+    for part in name.split("/"):
+        check_pyramid_name(part)
     return name
 
 

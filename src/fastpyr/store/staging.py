@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import secrets
-import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import StoreError
 from .atomic import store_error
 from .base import Chunk
+from .hidden import HiddenFolder, make_parents, remove_empty, remove_tree
+from .layout import FILE_LAYOUT
 
-__all__ = ["FileStaging"]
+__all__ = ["FileStaging", "mend_replacement"]
 
 
 class _Tree(Protocol):
@@ -32,90 +30,35 @@ class _Tree(Protocol):
 class FileStaging:
     """The folder ``.<name>.building`` next to the folder ``<name>`` it will become.
 
-    The hidden folder is locked while its builder lives: a second builder of the same tree is refused, and what a dead
-    one left is removed. Stop all writers before ``publish`` or ``abort``.
+    The hidden folder is locked while its builder lives: a second builder of the same tree is refused. What a dead one
+    left is removed, or taken over with ``adopt``. Stop all writers before ``publish``, ``suspend`` or ``abort``.
     """
 
-    def __init__(self, path: Path, hidden: Path, tree: _Tree) -> None:
+    layout = FILE_LAYOUT
+
+    def __init__(self, path: Path, hidden: Path, tree: _Tree, adopt: bool = False) -> None:
         self.path = path
-        self._hidden = hidden
         self._tree = tree
-        self._replaced = path.with_name(f".{path.name}.replaced")
+        self._replaced = _replaced(path)
         self._made: list[Path] = []
-        self._lock: int | None = None
         try:
-            self._make_parents()
-            self._restore()
-            self._lock = self._begin()
+            self._made = make_parents(path)
+            mend_replacement(path)
+            self._folder = HiddenFolder(hidden, path, adopt)
         except OSError as error:
-            self._remove_parents()
+            remove_empty(self._made)
             raise store_error("write", hidden, error) from error
 
     def __repr__(self) -> str:
         return f"FileStaging({str(self.path)!r})"
 
-    def _make_parents(self) -> None:
-        missing = [folder for folder in self.path.parents if not folder.exists()]
-        for folder in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-                self._made.append(folder)
-
-    def _remove_parents(self) -> None:
-        """Undo ``_make_parents`` as far as the folders are still empty."""
-        for folder in reversed(self._made):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-    def _restore(self) -> None:
-        """Put back the old tree if a builder died between the two renames of ``publish``; forget it otherwise."""
-        if os.path.lexists(self._replaced):
-            if os.path.lexists(self.path):
-                _remove(self._replaced)
-            else:
-                os.rename(self._replaced, self.path)
-
-    def _begin(self) -> int:
-        """Make the hidden folder anew; the descriptor that locks it."""
-        while True:
-            try:
-                os.mkdir(self._hidden)
-            except FileExistsError:
-                self._clear_dead()
-                continue
-            descriptor = os.open(self._hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            if self._try_lock(descriptor) and _same_file(descriptor, self._hidden):
-                return descriptor
-            os.close(descriptor)  # another builder took it in between
-
-    def _clear_dead(self) -> None:
-        """Remove the hidden folder of a dead builder. Raises StoreError when its builder lives."""
-        try:
-            descriptor = os.open(self._hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            if not self._try_lock(descriptor):
-                raise StoreError(f"{self.path} is being built by another process: wait for its end, or stop it")
-            if _same_file(descriptor, self._hidden):
-                # Moved away first, so that nobody finds it half removed.
-                trash = self._hidden.with_name(f"{self._hidden.name}-{secrets.token_hex(4)}")
-                os.rename(self._hidden, trash)
-                _remove(trash)
-        finally:
-            os.close(descriptor)
-
-    @staticmethod
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Some network file systems cannot lock folders: go on without, as they leave no choice.
-            return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-        return True
+    @property
+    def hidden(self) -> Path:
+        """Where the tree is until it is published."""
+        return self._folder.path
 
     def _check_open(self) -> None:
-        if self._lock is None:
+        if not self._folder.is_open:
             raise StoreError(f"{self.path}: this staging has ended, begin another one")
 
     def put(self, key: str, chunks: Sequence[Chunk]) -> None:
@@ -127,6 +70,18 @@ class FileStaging:
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         return self._tree.get_range(key, offset, size)
+
+    def prune(self, keys: Container[str]) -> None:
+        """Remove every file but those of ``keys``: what a dead builder had begun. Raises StoreError."""
+        self._check_open()
+        try:
+            for folder, _, names in os.walk(self.hidden):
+                base = os.path.relpath(folder, self.hidden).replace(os.sep, "/") + "/"
+                for name in names:
+                    if base.removeprefix("./") + name not in keys:
+                        os.unlink(os.path.join(folder, name))
+        except OSError as error:
+            raise store_error("remove", self.hidden, error) from error
 
     def publish(self, overwrite: bool = False) -> None:
         """Rename the hidden folder to its final name.
@@ -142,35 +97,32 @@ class FileStaging:
             if exists:
                 os.rename(self.path, self._replaced)
             try:
-                os.rename(self._hidden, self.path)
+                os.rename(self.hidden, self.path)
             except BaseException:
                 if exists:
                     os.rename(self._replaced, self.path)
                 raise
         except OSError as error:
             raise store_error("write", self.path, error) from error
-        self._unlock()
+        self._folder.release()
         if exists:
             # The new tree is in place; an old one that resists is removed by the next builder.
             with contextlib.suppress(OSError):
-                _remove(self._replaced)
+                remove_tree(self._replaced)
+
+    def suspend(self) -> None:
+        """Leave all that was written for a builder that adopts it."""
+        self._folder.release()
 
     def abort(self) -> None:
         """Remove the hidden folder and the folders made for it. Raises StoreError when that fails."""
-        if self._lock is None:
+        if not self._folder.is_open:
             return
         try:
-            _remove(self._hidden)
+            self._folder.remove()
         except OSError as error:
-            raise store_error("remove", self._hidden, error) from error
-        finally:
-            self._unlock()
-        self._remove_parents()
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+            raise store_error("remove", self.hidden, error) from error
+        remove_empty(self._made)
 
     def __enter__(self) -> FileStaging:
         return self
@@ -183,16 +135,19 @@ class FileStaging:
                 self.abort()
 
 
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False))
-    except FileNotFoundError:
-        return False
+def mend_replacement(path: Path) -> None:
+    """Put back an old tree if a builder died between the two renames of ``publish``; forget it otherwise.
+
+    Raises OSError.
+    """
+    replaced = _replaced(path)
+    if os.path.lexists(replaced):
+        if os.path.lexists(path):
+            remove_tree(replaced)
+        else:
+            os.rename(replaced, path)
 
 
-def _remove(path: Path) -> None:
-    """Remove a folder with all its content, or a file or link of that name."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _replaced(path: Path) -> Path:
+    """Where an old tree is until the new one stands."""
+    return path.with_name(f".{path.name}.replaced")
