@@ -23,7 +23,7 @@ def tiny():
 
 def test_a_job_end_to_end(tmp_path):
     pytest.importorskip("tifffile")
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "FASTPYR_BENCH_CACHE": str(tmp_path)}
+    env = {**os.environ, "FASTPYR_BENCH_CACHE": str(tmp_path)}
     words = ["-m", "bench", "--jobs", "tiny", "--rounds", "1", "--no-rivals", "--name", str(tmp_path / "kept")]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,7 +40,6 @@ def test_unknown_jobs_are_refused():
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--jobs", "nothing"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
     )
@@ -246,8 +245,10 @@ def test_the_verb_hands_over(tmp_path, monkeypatch, capfd):
     import fastpyr.cli.bench as verb
     from fastpyr.cli.main import main
 
+    monkeypatch.chdir(ROOT)
     assert main(["bench", "--help"]) == 0
     assert "--rounds" in capfd.readouterr().out
-    monkeypatch.setattr(verb, "_ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verb, "__file__", str(tmp_path / "lib" / "fastpyr" / "cli" / "bench.py"))
     assert main(["bench"]) == 2
     assert "source checkout" in capfd.readouterr().err

@@ -13,8 +13,13 @@ from ..errors import ConfigError
 
 __all__ = ["bench"]
 
-# the checkout that this package is imported from: src/fastpyr/cli/bench.py
-_ROOT = Path(__file__).resolve().parents[3]
+
+def _checkout() -> Path:
+    """The source checkout: the one this package is imported from, or the current folder. Raises ConfigError."""
+    for folder in (Path(__file__).resolve().parents[3], Path.cwd()):
+        if (folder / "bench" / "__main__.py").is_file() and (folder / "src" / "fastpyr").is_dir():
+            return folder
+    raise ConfigError("the benchmark is in the source checkout only: run it there, with the extra bench installed")
 
 
 @click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
@@ -26,10 +31,9 @@ def bench(arguments: tuple[str, ...]) -> None:
     Example:
       fastpyr bench --jobs ortho8k,scan8k --rounds 3
     """
-    if not (_ROOT / "bench" / "__main__.py").is_file():
-        raise ConfigError("the benchmark is in the source checkout only: run it there after pip install -e '.[bench]'")
+    root = _checkout()
     # -m finds a package in the current folder, which stays the caller's: the checkout goes in front by the path
-    path = os.pathsep.join(part for part in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if part)
+    path = os.pathsep.join(part for part in (str(root), os.environ.get("PYTHONPATH", "")) if part)
     command = [sys.executable, "-m", "bench", *arguments]
     code = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
     if code:
