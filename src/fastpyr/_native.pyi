@@ -16,7 +16,8 @@ Buffer: TypeAlias = npt.NDArray[Any]
 def cpu_paths(*, available: bool = False) -> tuple[str, ...]:
     """Names of the live vector paths (or of all that this machine has), lowest first; ``generic`` is always there.
 
-    ``avx2``: AVX2, FMA, BMI1/2. ``avx512``: AVX-512 F, BW, VL, DQ. ``avx512icl``: VBMI, VBMI2 and VNNI as well. ``neon``.
+    ``avx2``: AVX2, FMA, BMI1/2. ``avx512``: AVX-512 F, BW, VL, DQ. ``avx512icl``: VBMI, VBMI2 and VNNI as well.
+    ``neon``.
     The environment variable ``FASTPYR_DISABLE_CPU`` (names, or ``all``) takes paths away at import.
     """
 

@@ -11,9 +11,8 @@ from fastpyr.encode import encoder
 from fastpyr.errors import ConfigError
 from fastpyr.formats import TILE_FORMATS, SlabKind
 from fastpyr.pyramid import open_pyramid
-from fastpyr.pyramid.verify import verify
 from fastpyr.pyramid.level import StorageType
-from fastpyr.pyramid.verify import verify_pyramid
+from fastpyr.pyramid.verify import verify, verify_pyramid
 from fastpyr.store import MemoryStore
 from fastpyr.store.naming import object_link
 
