@@ -77,7 +77,7 @@ def _level(name, id, canvas, mask, storage):
     limits = TileLimits(
         *(int(v) for v in (row + rows.min(), row + rows.max(), col + columns.min(), col + columns.max()))
     )
-    level = LevelDescriptor.in_folder(name, id, SLAB, SLAB, limits, mask=mask)
+    level = LevelDescriptor.placed(name, id, SLAB, SLAB, limits, mask=mask)
     if storage is StorageType.FILE:
         return level
     return replace(

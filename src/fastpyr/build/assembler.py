@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from ..formats import SlabKind
 from ..grid import TileLimits
 from ..plan import LevelPlan, Plan
+from .records import TileRows
 
 __all__ = ["FinishedSlab", "SlabAssembler"]
-
-TileRows = Sequence[Sequence[bytes | None]]
-"""Encoded tiles of a block, row by row; None where the tile has no data of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class SlabAssembler:
 
     A slab is complete when every block planned in it has been added; one without a present tile is dropped. Missing
     tiles become nodata tiles, never gaps. ``nodata_tile`` and ``nodata_mask`` are the bytes of such tiles.
-    ``seal`` is called after all files of a slab are written, or after it is dropped, with its column, row, range of
+    ``on_slab`` is called after all files of a slab are written, or after it is dropped, with its column, row, range of
     tiles (None: dropped) and number of tiles.
     """
 
@@ -55,7 +53,7 @@ class SlabAssembler:
         nodata_tile: bytes,
         nodata_mask: bytes,
         write: Callable[[FinishedSlab], None],
-        seal: Callable[[int, int, TileLimits | None, int], None] | None = None,
+        on_slab: Callable[[int, int, TileLimits | None, int], None] | None = None,
     ) -> None:
         self._level = level
         self._block = plan.block
@@ -63,7 +61,7 @@ class SlabAssembler:
         self._mask = plan.options.mask
         self._nodata = nodata_tile, nodata_mask
         self._write = write
-        self._seal = seal
+        self._on_slab = on_slab
         self._open: dict[tuple[int, int], _OpenSlab] = {}
         self._lock = Lock()
         self._limits: TileLimits | None = None
@@ -103,8 +101,8 @@ class SlabAssembler:
             self._extend(slab.limits)
         if slab.limits is not None:
             self._finish(key, slab)
-        if self._seal is not None:
-            self._seal(*key, slab.limits, slab.tiles)
+        if self._on_slab is not None:
+            self._on_slab(*key, slab.limits, slab.tiles)
 
     def restore(self, limits: TileLimits | None) -> None:
         """Count the tiles of a slab that was finished by an earlier build."""

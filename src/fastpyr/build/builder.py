@@ -23,10 +23,10 @@ from ..kernels import decimate, fill_nodata, mask_states, reduce2x2
 from ..plan import Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
-from .assembler import FinishedSlab, SlabAssembler, TileRows
+from .assembler import FinishedSlab, SlabAssembler
 from .journal import Journal
 from .progress import Counter, ProgressCallback
-from .records import Gift
+from .records import Gift, TileRows, Tiles
 from .render import Renderer
 from .scratch import BlockPool, Scratch
 from .written import SealedSlab, WrittenSlab
@@ -104,7 +104,7 @@ class Builder:
                 first.data.nodata_tile,
                 first.mask.nodata_tile,
                 self._write_slab,
-                None if journal is None else partial(_seal, journal, index),
+                None if journal is None else partial(_slab_done, journal, index),
             )
             for index, level in enumerate(plan.levels)
         ]
@@ -112,6 +112,7 @@ class Builder:
         self._by_mean = [level.derivation.method == "mean" for level in plan.levels]
         self._position = {level.id: index for index, level in enumerate(plan.levels)}
         self._source_of = {link.target: index for index, links in enumerate(self._links) for link in links}
+        self._link_to = {link.target: link for links in self._links for link in links}
         self._waiting: dict[tuple[int, int, int], _Block] = {}
         self._lock = Lock()
         self._slabs: list[WrittenSlab] = []
@@ -130,7 +131,7 @@ class Builder:
         if journal is not None:
             yield from journal.unfed()
         for task in self.plan.source_blocks():
-            if journal is None or not journal.is_restored(*task):
+            if journal is None or not journal.is_restored(task):
                 yield task
 
     def run(self, task: Task, worker: Worker) -> None:
@@ -175,11 +176,24 @@ class Builder:
         ready = []
         for link in self._links[index]:
             ready += self._hand_up(link, column, row, block, states, worker)
-        # After handing up: the last block of a slab seals it, and what its parents need must be written down by then.
-        self._assemblers[index].add(column, row, block.present, data, masks)
-        self._counter.block(self.plan.levels[index].id, int(block.present.sum()), self._tile[0] * self._tile[1])
+        self._store_tiles(Tiles(index, column, row, block.present, data, masks), worker)
         self._pool.give(block.pixels, block.mask)
         return ready
+
+    def _store_tiles(self, tiles: Tiles, worker: Worker) -> None:
+        """Hand the tiles of a finished block, all that it gives to other blocks being written down, to their slab."""
+        journal, key = self._journal, (tiles.level, tiles.column, tiles.row)
+        if journal is not None and not journal.lies_at_home(key):
+            journal.keep(journal.home(key), tiles, worker.scratch)
+        if journal is None or not journal.is_stored(key):
+            self._add_tiles(tiles)
+        if journal is not None:
+            journal.block_done(journal.home(key))
+
+    def _add_tiles(self, tiles: Tiles) -> None:
+        self._assemblers[tiles.level].add(tiles.column, tiles.row, tiles.present, tiles.data, tiles.masks)
+        level, count = self.plan.levels[tiles.level].id, int(tiles.present.sum())
+        self._counter.block(level, count, self._tile[0] * self._tile[1])
 
     def _fill_mixed(self, block: _Block, states: NDArray[np.uint8]) -> None:
         """Nodata wherever the mask is 0 in tiles that will be encoded. Pixels of empty tiles are never looked at."""
@@ -204,20 +218,20 @@ class Builder:
         """Reduce or decimate a block into every parent it reaches along one link."""
         ready: list[tuple[int, int, int, _Block]] = []
         journal = self._journal
+        home = None if journal is None else journal.home((self._source_of[link.target], column, row))
         cells = self.plan.levels[link.target].blocks
         for target_row in link.rows.targets(row):
             for target_column in link.columns.targets(column):
                 key = (link.target, target_column, target_row)
                 if not cells.count(range(target_column, target_column + 1), range(target_row, target_row + 1)):
                     continue  # beyond the matrix
-                if journal is not None and journal.is_restored(*key):
+                if journal is not None and journal.is_restored(key):
                     continue
                 parent = self._parent(key, link)
                 if states is not None:
                     filled = self._fill(link, column, row, target_column, target_row, block, states, parent)
-                    if journal is not None:
-                        slab = journal.slab_of(self._source_of[link.target], column, row)
-                        journal.keep(slab, _gift(key, parent, filled), worker.scratch)
+                    if journal is not None and home is not None and journal.home(key) != home:
+                        journal.keep(home, _gift(key, parent, filled), worker.scratch)
                 if self._given(key, parent, 1):
                     ready.append((*key, parent))
         return ready
@@ -336,23 +350,23 @@ class Builder:
             self._counter.resumed(level, journal.block_count(key), slab.tiles, tile_pixels, sizes)
 
     def _feed(self, slab: SealedSlab) -> list[tuple[int, int, int, _Block]]:
-        """Give the blocks above what an earlier build kept of a slab. Returns those that are complete now."""
+        """Give others what an earlier build kept of a slab. Returns the blocks that are complete now."""
         journal = self._journal
         assert journal is not None  # tasks() only yields slabs of a journal
-        links = {link.target: link for link in self._links[slab.key[0]]}
-        reached = {
-            (level, column, row): (self._parent((level, column, row), links[level]), count)
-            for level, column, row, count in journal.reached(slab.key)
-        }
-        for gift in journal.gifts(slab):
-            parent, _ = reached[gift.level, gift.column, gift.row]
-            parent.present |= gift.present
-            if gift.pixels is not None:
-                height, width = gift.pixels.shape[:2]
-                place = slice(gift.y, gift.y + height), slice(gift.x, gift.x + width)
-                parent.pixels[place] = gift.pixels
-                parent.mask[place] = 255 if gift.mask is None else gift.mask
-        return [(*key, parent) for key, (parent, count) in reached.items() if self._given(key, parent, count)]
+        counts = journal.reached(slab.key)
+        waiting = {key: self._parent(key, self._link_to[key[0]]) for key in counts}
+        for record in journal.records(slab):
+            if isinstance(record, Tiles):
+                self._add_tiles(record)
+                continue
+            parent = waiting[record.level, record.column, record.row]
+            parent.present |= record.present
+            if record.pixels is not None:
+                height, width = record.pixels.shape[:2]
+                place = slice(record.y, record.y + height), slice(record.x, record.x + width)
+                parent.pixels[place] = record.pixels
+                parent.mask[place] = 255 if record.mask is None else record.mask
+        return [(*key, parent) for key, parent in waiting.items() if self._given(key, parent, counts[key])]
 
 
 def _gift(key: tuple[int, int, int], parent: _Block, filled: tuple[slice, slice] | None) -> Gift:
@@ -363,5 +377,5 @@ def _gift(key: tuple[int, int, int], parent: _Block, filled: tuple[slice, slice]
     return Gift(*key, columns.start, rows.start, parent.pixels[filled], parent.mask[filled], parent.present)
 
 
-def _seal(journal: Journal, index: int, column: int, row: int, limits: TileLimits | None, tiles: int) -> None:
-    journal.seal((index, column, row), limits, tiles)
+def _slab_done(journal: Journal, index: int, column: int, row: int, limits: TileLimits | None, tiles: int) -> None:
+    journal.slab_done((index, column, row), limits, tiles)

@@ -1,15 +1,17 @@
 """What a build writes down so that another process can go on from where this one stopped.
 
-Of every finished slab it keeps, in a scratch file, what the levels above need of it (as pixels, whatever the format
-of the tiles), until the slabs above are finished too; and one line in a logbook, for ever.
+A slab is sealed when it is written and all blocks at home in it are finished. Until the slabs above are sealed too, a
+scratch file keeps what these need: the tiles of blocks that lie in them, and at the borders pixels, whatever the format
+of the tiles. A line in a logbook says that it was sealed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,15 +21,16 @@ from ..grid import TileLimits
 from ..plan import Plan
 from ..store import Chunk
 from ..store.atomic import store_error
-from .kinship import Kinship
+from .kinship import BlockKey, Kinship
 from .logbook import Logbook, boot_id, read_log
-from .records import BlockShape, Gift, RecordError, pack, read_records, record_sum, write_at
+from .records import BlockShape, Gift, Record, RecordError, pack, read_records, record_sum, write_at
 from .scratch import Scratch
 from .written import SealedSlab, SlabKey, SlabSum, WrittenSlab
 
-__all__ = ["Journal", "JournalState", "read_journal"]
+__all__ = ["LOG_NAME", "Journal", "JournalState", "read_journal"]
 
 LOG_NAME = "journal"
+"""The logbook's file in the journal folder: the last to go."""
 _SPARE_FILES = 8
 """Scratch files kept to be overwritten: pages that exist already cost a third of fresh ones."""
 
@@ -67,6 +70,21 @@ def read_journal(folder: Path) -> JournalState:
     return JournalState(fingerprint, slabs, publishing, bool(boot) and boot == boot_id())
 
 
+@dataclass(slots=True)
+class _OpenSlab:
+    """A slab that is not sealed. ``blocks``: those at home in it that are not finished. ``whole``: range and number of
+    its tiles, known when it is written."""
+
+    blocks: int
+    scratch: list[int] = field(default_factory=lambda: [0, 0, 0])
+    files: list[tuple[WrittenSlab, int]] = field(default_factory=list)
+    whole: tuple[TileLimits | None, int] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.blocks == 0 and self.whole is not None
+
+
 class Journal:
     """The journal of one build. Safe for many threads.
 
@@ -89,8 +107,7 @@ class Journal:
         self._folder = folder
         self._kin = Kinship(plan)
         self._lock = Lock()
-        self._open: dict[SlabKey, list[int]] = {}
-        self._files: dict[SlabKey, list[tuple[WrittenSlab, int]]] = {}
+        self._open: dict[SlabKey, _OpenSlab] = {}
         self._held: dict[SlabKey, int] = {}
         self._needed_by: dict[SlabKey, list[SlabKey]] = {}
         self._spare: list[str] = []
@@ -100,7 +117,7 @@ class Journal:
         self._sealed = set(self.restored)
         self.finished = sum(bool(slab.files) for slab in self.restored.values())
         for key in self._sealed:
-            self._hold(key)
+            self._hold(key, self._kin.parents(key))
         self._remove_strays()
         self._log = Logbook(folder / LOG_NAME)
         self._log.append({"boot": boot_id(), **({} if state else {"fingerprint": fingerprint})})
@@ -115,56 +132,62 @@ class Journal:
         """Keys below the tree of the files of restored slabs."""
         return {written.key for slab in self.restored.values() for written, _ in slab.files}
 
-    def slab_of(self, level: int, column: int, row: int) -> SlabKey:
-        """The slab that holds a block."""
-        return self._kin.slab_of(level, column, row)
+    def home(self, block: BlockKey) -> SlabKey:
+        """The slab that answers for a block: see Kinship."""
+        return self._kin.home(block)
+
+    def lies_at_home(self, block: BlockKey) -> bool:
+        """Whether a block's tiles are in the slab that answers for it."""
+        return self._kin.home(block) == self._kin.slab_of(block)
 
     def block_count(self, slab: SlabKey) -> int:
         """Planned blocks of a slab."""
         return self._kin.block_count(slab)
 
-    def is_restored(self, level: int, column: int, row: int) -> bool:
-        """Whether a block belongs to a slab that need not be made again."""
-        return self._kin.slab_of(level, column, row) in self.restored
+    def is_stored(self, block: BlockKey) -> bool:
+        """Whether the tiles of a block are in a restored slab."""
+        return self._kin.slab_of(block) in self.restored
+
+    def is_restored(self, block: BlockKey) -> bool:
+        """Whether nothing is left to do for a block: its tiles are stored, and what it gives to others is kept."""
+        return self._kin.slab_of(block) in self.restored and self._kin.home(block) in self.restored
 
     def unfed(self) -> list[SealedSlab]:
         """Restored slabs of which slabs yet to be made need something, finest level first."""
         return [self.restored[key] for key in sorted(self._held)]
 
-    def reached(self, slab: SlabKey) -> Iterator[tuple[int, int, int, int]]:
-        """Blocks yet to be made that blocks of a slab reach: level, column, row, number of those blocks."""
-        for link, column, row, count in self._kin.reached(slab):
-            if not self.is_restored(link.target, column, row):
-                yield link.target, column, row, count
+    def reached(self, slab: SlabKey) -> Counter[BlockKey]:
+        """Blocks yet to be made that blocks at home in a slab give pixels to, by how many of these."""
+        found = self._kin.reached(self._kin.at_home(slab), slab)
+        return Counter({block: count for block, count in found.items() if not self.is_restored(block)})
 
-    def gifts(self, slab: SealedSlab) -> Iterator[Gift]:
-        """What a restored slab gives to blocks yet to be made. Raises StoreError."""
+    def records(self, slab: SealedSlab) -> Iterator[Record]:
+        """What a restored slab gives to slabs and blocks yet to be made. Raises StoreError."""
         path = self._scratch_path(slab.key)
         try:
-            for gift, _ in read_records(Path(path), slab.scratch.size, self._shape):
-                if not self.is_restored(gift.level, gift.column, gift.row):
-                    yield gift
+            for record, _ in read_records(Path(path), slab.scratch.size, self._shape):
+                block = record.level, record.column, record.row
+                if not (self.is_restored(block) if isinstance(record, Gift) else self.is_stored(block)):
+                    yield record
         except OSError as error:
             raise store_error("read", path, error) from error
         except RecordError as error:
             raise StoreError(f"{path} was changed while it was in use: {error}") from error
 
-    def keep(self, slab: SlabKey, gift: Gift, scratch: Scratch) -> None:
-        """Write down what a block of a slab gives to a block above. Raises StoreError."""
-        if gift.pixels is None and not gift.present.any():
+    def keep(self, home: SlabKey, record: Record, scratch: Scratch) -> None:
+        """Write down what a block at home in a slab gives to others. Raises StoreError."""
+        if not record.present.any() and (not isinstance(record, Gift) or record.pixels is None):
             return
-        data, crc = pack(gift, scratch)
-        path = self._scratch_path(slab)
+        parts, size, crc = pack(record, scratch)
+        path = self._scratch_path(home)
+        total = self._opened(home).scratch
         try:
             with self._lock:
-                total = self._open.get(slab)
-                if total is None:
-                    total = self._open[slab] = [0, 0, 0]
-                    if self._spare:
-                        os.rename(self._spare.pop(), path)
+                if not total[0] and self._spare:
+                    os.rename(self._spare.pop(), path)
                 offset = total[0]
-                total[:] = offset + data.nbytes, total[1] + 1, total[2] + crc
-            write_at(path, data, offset)
+                total[:] = offset + size, total[1] + 1, total[2] + crc
+            write_at(path, parts, offset)
         except OSError as error:
             raise store_error("write", path, error) from error
 
@@ -175,24 +198,25 @@ class Journal:
         crc = 0
         for chunk in chunks:
             crc = isal_zlib.crc32(chunk, crc)
-        with self._lock:
-            self._files.setdefault(slab, []).append((written, crc))
+        self._opened(slab).files.append((written, crc))
 
-    def seal(self, slab: SlabKey, limits: TileLimits | None, tiles: int) -> None:
-        """A slab is finished: all its files are written and all its gifts kept. Raises StoreError."""
+    def slab_done(self, slab: SlabKey, limits: TileLimits | None, tiles: int) -> None:
+        """All files of a slab are written. Raises StoreError."""
+        entry = self._opened(slab)
         with self._lock:
-            files = tuple(self._files.pop(slab, ()))
-            scratch = SlabSum(*self._open.pop(slab, ()))
-        self._log.append(_fact(SealedSlab(slab, limits, tiles, files, scratch)))
+            entry.whole = limits, tiles
+            done = entry.is_done
+        if done:
+            self._seal(slab, entry)
+
+    def block_done(self, home: SlabKey) -> None:
+        """A block at home in a slab is finished and all that others need of it is kept. Raises StoreError."""
+        entry = self._opened(home)
         with self._lock:
-            self.finished += bool(files)
-            self._sealed.add(slab)
-            self._hold(slab)
-            for child in self._needed_by.pop(slab, ()):
-                self._held[child] -= 1
-                if not self._held[child]:
-                    del self._held[child]
-                    self._free(child)
+            entry.blocks -= 1
+            done = entry.is_done
+        if done:
+            self._seal(home, entry)
 
     def publishing(self) -> None:
         """All slabs are finished: the tree gets its final name from now on. Raises StoreError."""
@@ -211,9 +235,33 @@ class Journal:
         except OSError as error:
             raise store_error("remove", self._folder, error) from error
 
-    def _hold(self, slab: SlabKey) -> None:
+    def _opened(self, slab: SlabKey) -> _OpenSlab:
+        entry = self._open.get(slab)
+        if entry is None:
+            blocks = len(self._kin.at_home(slab))
+            with self._lock:
+                entry = self._open.setdefault(slab, _OpenSlab(blocks))
+        return entry
+
+    def _seal(self, slab: SlabKey, entry: _OpenSlab) -> None:
+        assert entry.whole is not None
+        limits, tiles = entry.whole
+        self._log.append(_fact(SealedSlab(slab, limits, tiles, tuple(entry.files), SlabSum(*entry.scratch))))
+        parents = self._kin.parents(slab)
+        with self._lock:
+            del self._open[slab]
+            self.finished += bool(entry.files)
+            self._sealed.add(slab)
+            self._hold(slab, parents)
+            for child in self._needed_by.pop(slab, ()):
+                self._held[child] -= 1
+                if not self._held[child]:
+                    del self._held[child]
+                    self._free(child)
+
+    def _hold(self, slab: SlabKey, parents: set[SlabKey]) -> None:
         """Keep the scratch file of a sealed slab until its parents are sealed."""
-        waiting = [parent for parent in self._kin.parents(slab) if parent not in self._sealed]
+        waiting = parents - self._sealed
         if not waiting:
             self._free(slab)
             return

@@ -1,30 +1,46 @@
-"""Which slabs depend on which: the blocks of a slab, and the blocks and slabs above that receive something of it."""
+"""Which slabs depend on which.
+
+Every block has a *home*: a slab whose journal entry answers for it. A block made from the sources, or from blocks of
+several homes, is at home in its own slab; one made from blocks of a single home is at home there. So most blocks of
+the levels above a slab are finished together with it, and only at the borders pixels have to be kept.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from ..plan import Link, Plan
 from .written import SlabKey
 
-__all__ = ["Kinship"]
+__all__ = ["BlockKey", "Kinship"]
+
+BlockKey = tuple[int, int, int]
+"""Level position (finest 0), column and row of a block."""
+
+_MOST_HOMES = 1 << 16
+"""Blocks whose homes are remembered."""
 
 
 class Kinship:
-    """Slabs of a plan and their parents."""
+    """Blocks and slabs of a plan and their relations. Safe for many threads."""
 
     def __init__(self, plan: Plan) -> None:
         self._levels = plan.levels
         self._links = [plan.links_of(index) for index in range(len(plan.levels))]
+        self._source: dict[int, tuple[int, Link]] = {
+            link.target: (index, link) for index, links in enumerate(self._links) for link in links
+        }
         self._across, self._down = plan.options.width // plan.block, plan.options.height // plan.block
+        self._homes: dict[BlockKey, SlabKey] = {}
 
-    def slab_of(self, level: int, column: int, row: int) -> SlabKey:
+    def slab_of(self, block: BlockKey) -> SlabKey:
         """The slab that holds a block."""
-        return level, column // self._across, row // self._down
+        return block[0], block[1] // self._across, block[2] // self._down
 
     def block_count(self, slab: SlabKey) -> int:
         """Planned blocks of a slab."""
-        return self._levels[slab[0]].blocks.count(*self._blocks(slab))
+        return self._levels[slab[0]].blocks.count(*self._rectangle(slab))
 
     def is_planned(self, slab: SlabKey) -> bool:
         """Whether a slab is one of the plan's."""
@@ -34,36 +50,75 @@ class Kinship:
         """Slabs with planned blocks, over all levels."""
         return sum(len(level.blocks.grouped(self._across, self._down)) for level in self._levels)
 
-    def reached(self, slab: SlabKey) -> Iterator[tuple[Link, int, int, int]]:
-        """Every planned block above that blocks of a slab reach: link, column, row, number of those blocks."""
-        cells = self._levels[slab[0]].blocks
-        columns, rows = self._blocks(slab)
-        if not columns or not rows:
-            return
-        for link in self._links[slab[0]]:
-            above = self._levels[link.target].blocks
-            for row in range(link.rows.targets(rows[0]).start, link.rows.targets(rows[-1]).stop):
-                own_rows = _common(link.rows.sources(row), rows)
-                for column in range(link.columns.targets(columns[0]).start, link.columns.targets(columns[-1]).stop):
-                    if not above.count(range(column, column + 1), range(row, row + 1)):
-                        continue
-                    count = cells.count(_common(link.columns.sources(column), columns), own_rows)
-                    if count:
-                        yield link, column, row, count
+    def home(self, block: BlockKey) -> SlabKey:
+        """The home of a planned block."""
+        found = self._homes.get(block)
+        if found is None:
+            homes = {self.home(child) for child in self._children(block)}
+            found = homes.pop() if len(homes) == 1 else self.slab_of(block)
+            if len(self._homes) >= _MOST_HOMES:
+                self._homes.clear()
+            self._homes[block] = found
+        return found
+
+    def at_home(self, slab: SlabKey) -> list[BlockKey]:
+        """All blocks whose home is a slab, its own first."""
+        columns, rows = self._rectangle(slab)
+        own = ((slab[0], column, row) for row in rows for column in columns)
+        found = [block for block in own if self._is_planned(*block) and self.home(block) == slab]
+        seen = set(found)
+        for block in found:  # grows while we go
+            for target in self._targets(block):
+                if target not in seen and self.home(target) == slab:
+                    seen.add(target)
+                    found.append(target)
+        return found
+
+    def reached(self, blocks: Iterable[BlockKey], slab: SlabKey) -> Counter[BlockKey]:
+        """Blocks of other homes that ``blocks``, at home in ``slab``, give pixels to; by how many of these."""
+        return Counter(target for block in blocks for target in self._targets(block) if self.home(target) != slab)
 
     def parents(self, slab: SlabKey) -> set[SlabKey]:
-        """Slabs above that receive something of a slab."""
-        return {self.slab_of(link.target, column, row) for link, column, row, _ in self.reached(slab)}
+        """Other slabs that need what is kept of a slab: tiles or pixels."""
+        blocks = self.at_home(slab)
+        needing = {self.slab_of(block) for block in blocks} | {self.slab_of(b) for b in self.reached(blocks, slab)}
+        return needing - {slab}
 
-    def _blocks(self, slab: SlabKey) -> tuple[range, range]:
+    def _children(self, block: BlockKey) -> Iterator[BlockKey]:
+        """Planned blocks that a block is made from, none for one made from the sources."""
+        if block[0] not in self._source:
+            return
+        level, link = self._source[block[0]]
+        for row in link.rows.sources(block[2]):
+            for column in link.columns.sources(block[1]):
+                if self._is_planned(level, column, row):
+                    yield level, column, row
+
+    def _targets(self, block: BlockKey) -> Iterator[BlockKey]:
+        """Planned blocks that a block gives pixels to."""
+        for link in self._links[block[0]]:
+            for row in link.rows.targets(block[2]):
+                for column in link.columns.targets(block[1]):
+                    if self._is_planned(link.target, column, row):
+                        yield link.target, column, row
+
+    def _is_planned(self, level: int, column: int, row: int) -> bool:
+        cells = self._levels[level].blocks
+        height, width = cells.cells.shape
+        x, y = column - cells.column, row - cells.row
+        return 0 <= x < width and 0 <= y < height and bool(cells.cells[y, x])
+
+    def _rectangle(self, slab: SlabKey) -> tuple[range, range]:
         """Columns and rows of the blocks of a slab, within the planned rectangle of its level."""
         level, column, row = slab
         cells = self._levels[level].blocks
         height, width = cells.cells.shape
+        columns = range(column * self._across, (column + 1) * self._across)
+        rows = range(row * self._down, (row + 1) * self._down)
         return (
-            _common(range(column * self._across, (column + 1) * self._across), range(cells.column, cells.column + width)),
-            _common(range(row * self._down, (row + 1) * self._down), range(cells.row, cells.row + height)),
-        )  # fmt: skip
+            _common(columns, range(cells.column, cells.column + width)),
+            _common(rows, range(cells.row, cells.row + height)),
+        )
 
 
 def _common(first: range, second: range) -> range:

@@ -36,7 +36,7 @@ class SlabSum:
 @dataclass(frozen=True, slots=True)
 class SealedSlab:
     """A slab of which all is on disk: its files with their CRC-32 (none when it holds no tile), the range and number
-    of its tiles, and what the levels above need of it."""
+    of its tiles, and what the levels above need of the blocks at home in it."""
 
     key: SlabKey
     limits: TileLimits | None

@@ -35,6 +35,8 @@ def build_summary(pyramid: Pyramid, plan: Plan, progress: BuildProgress) -> dict
         "slabs": state.slabs if state else 0,
         "bytes": state.bytes if state else 0,
         "pixels": state.pixels if state else 0,
+        "resumed_slabs": state.resumed_slabs if state else 0,
+        "resumed_pixels": state.resumed_pixels if state else 0,
         "workers": plan.options.workers,
         "seconds": round(progress.seconds, 3),
     }
@@ -70,6 +72,8 @@ def build(paths: tuple[str, ...], as_json: bool, **given: Any) -> None:
         print_json(summary)
         return
     levels = summary["levels"]
+    resumed = f", {summary['resumed_slabs']} of them from an interrupted build" if summary["resumed_slabs"] else ""
+    rate = (summary["pixels"] - summary["resumed_pixels"]) / 1e6 / max(summary["seconds"], 1e-3)
     print_facts(
         [
             ("pyramid", summary["descriptor"]),
@@ -77,11 +81,7 @@ def build(paths: tuple[str, ...], as_json: bool, **given: Any) -> None:
             ("levels", f"{levels[0]['level']} to {levels[-1]['level']} of {summary['tile_matrix_set']}"),
             ("bottom", summary["bottom_rule"]),
             ("tiles", sum(level["tiles"] for level in levels)),
-            ("slabs", f"{summary['slabs']} ({human_bytes(summary['bytes'])})"),
-            (
-                "time",
-                f"{summary['seconds']:.2f} s, {summary['pixels'] / 1e6 / max(summary['seconds'], 1e-3):.0f} Mpx/s "
-                f"with {summary['workers']} worker(s)",
-            ),
+            ("slabs", f"{summary['slabs']} ({human_bytes(summary['bytes'])}){resumed}"),
+            ("time", f"{summary['seconds']:.2f} s, {rate:.0f} Mpx/s with {summary['workers']} worker(s)"),
         ]
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..plan import Plan
-from ..pyramid import preview
+from ..pyramid.preview import preview
 from ..run import build as run_build
 from .build import build_summary
 from .common import human_bytes, print_facts, print_json

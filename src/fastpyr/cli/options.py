@@ -53,6 +53,10 @@ def build_options(command: Command) -> Command:
             metavar="[true|false]",
             help="Replace a pyramid of the same name.",
         ),
+        click.option(
+            "--no-resume", is_flag=True, help="Keep no record to go on with after an interruption; start anew."
+        ),
+        click.option("--read-attempts", metavar="N", help="Attempts to read a part of a source. [default: 3]"),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
     ]
     for decorator in reversed(decorators):
@@ -76,6 +80,8 @@ def request_of(paths: tuple[str, ...], given: dict[str, Any]) -> Request:
         if "mask" in options:
             raise ConfigError("--mask and --no-mask contradict each other: give one of them")
         options["mask"] = False
+    if options.pop("no_resume", False):
+        options["resume"] = False
     if options.get("config") is None and len(paths) < 2:
         raise ConfigError("give at least one SOURCE and the DESCRIPTOR, e.g. fastpyr build delivery/ out/ORTHO.json")
     if len(paths) == 1:

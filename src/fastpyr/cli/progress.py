@@ -71,7 +71,7 @@ class BuildProgress:
             self._draw(state)
 
     def _draw(self, state: Progress) -> None:
-        rate = state.pixels / 1e6 / max(self.seconds, 1e-3)
+        rate = (state.pixels - state.resumed_pixels) / 1e6 / max(self.seconds, 1e-3)
         working = [level for level, (done, planned) in state.level_blocks.items() if done < planned]
         level = f"level {working[0]}" if working else "publishing"
         detail = f"{state.slabs} slabs  {human_bytes(state.bytes)}  {rate:.0f} Mpx/s"

@@ -183,10 +183,13 @@ def _check_temporary(subject: Subject) -> None:
         for path in _hidden(str(root)):
             key = os.path.relpath(path, subject.store.root)
             subject.add("temporary", "a hidden name in the data root, left by unfinished work: remove it", key=key)
-        unfinished = root.with_name(f".{root.name}.building")
-        if unfinished.exists():
-            key = os.path.relpath(unfinished, subject.store.root)
-            subject.add("temporary", "a build of this pyramid is at work, or was left unfinished", "warning", key=key)
+        for use in ("building", "journal"):
+            unfinished = root.with_name(f".{root.name}.{use}")
+            if unfinished.exists():
+                key = os.path.relpath(unfinished, subject.store.root)
+                subject.add(
+                    "temporary", "a build of this pyramid is at work, or was left unfinished", "warning", key=key
+                )
 
 
 def _hidden(root: str) -> Iterator[str]:

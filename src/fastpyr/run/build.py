@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..build import Builder, BuildResult, ProgressCallback
-from ..errors import ConfigError, FastpyrError, SourceError
+from ..errors import ConfigError, SourceError
 from ..plan import Plan, make_plan
 from ..pyramid import Pyramid, open_pyramid
 from ..pyramid.descriptor import Descriptor
 from ..pyramid.level import LevelDescriptor
 from ..pyramid.list import SlabList
-from ..store import Staging, Store, open_location
-from ..store.naming import check_level_id, check_pyramid_name
+from ..store import open_location
+from ..store.layout import Layout
+from ..store.naming import check_level_id
 from .inputs import SourceLike, prepare
 from .threads import run_threads
+from .workplace import Workplace, check_free, is_interrupted, workplace
 
 __all__ = ["build", "plan"]
 
@@ -59,7 +60,8 @@ def build(
     Args:
         sources: raster files, folders (searched), globs, opened sources, or a list of them. Files are painted in the
             order of their names, the last one on top.
-        descriptor: where ``<name>.json`` goes; the slabs go into the folder ``<name>`` next to it.
+        descriptor: where ``<name>.json`` goes, a path or a URI (``s3://bucket/<name>.json``); the slabs go into the
+            folder ``<name>`` next to it, or become objects whose names start with ``<name>/``.
         config: a BE4 configuration; what else is given wins over it.
         name: pyramid name, when ``descriptor`` is a folder.
         progress: called with a Progress after every block and slab, from worker threads, one call at a time.
@@ -67,11 +69,15 @@ def build(
         warn: called with one-line warnings.
         options: attributes of BuildOptions (``tms``, ``bottom``, ``top``, ``width``, ``height``, ``compression``,
             ``interpolation``, ``parallelization``, ``mask``, ``srs``, ``nodata``, ``channels``, ``sample_format``,
-            ``gamma``, ``overwrite``, ``path_depth``), as values or as text.
+            ``gamma``, ``overwrite``, ``path_depth``, ``resume``, ``read_attempts``), as values or as text.
+
+    A build of files into a folder that was interrupted after its first finished slab, in whatever way, goes on from
+    there when it is started again with the same sources and options, and ends with the same bytes. With ``resume``
+    false, and with sources in memory, it starts anew and keeps no record.
 
     Raises:
         FastpyrError: one line naming the file, level or option and the cure. Nothing is left under a final name; an
-            existing pyramid stays as it was.
+            existing pyramid stays as it was. A note of the error says where finished slabs are kept, if there are.
     """
     inputs = prepare(sources, descriptor, config, name, **options)
     for line in inputs.warnings if warn else ():
@@ -79,10 +85,10 @@ def build(
     if inputs.descriptor is None:
         raise ConfigError("no descriptor: say where <name>.json goes")
     store, key = open_location(inputs.descriptor)
-    pyramid_name = check_pyramid_name(key.removesuffix(".json"))
+    pyramid_name = store.layout.check_name(key.removesuffix(".json"))
     overwrite = inputs.options.overwrite
-    if store.exists(key) and not overwrite:
-        raise ConfigError(f"{store.location(key)} exists: choose another name, or replace it with --overwrite")
+    if not is_interrupted(store, pyramid_name):  # else it may be the last step of that build that is missing
+        check_free(store, pyramid_name, overwrite)
     decided = make_plan(inputs.groups, inputs.options)
     for level in decided.levels:
         check_level_id(level.id)
@@ -91,15 +97,15 @@ def build(
             warn(line)  # type: ignore[misc]
         if on_plan is not None:
             on_plan(decided)
-        with store.stage(pyramid_name) as staging:
-            builder = Builder(decided, staging, progress)
-            run_threads(decided.source_blocks(), builder.run, builder.worker, inputs.options.workers)
+        with workplace(store, pyramid_name, decided) as place:
+            builder = Builder(decided, place.staging, progress, place.journal)
+            run_threads(builder.tasks(), builder.run, builder.worker, inputs.options.workers)
             result = builder.result()
             if result.limits[0] is None:
                 raise SourceError(
                     f"the sources hold no data inside tile matrix set {decided.tms.name}: nothing to build"
                 )
-            _publish(store, staging, pyramid_name, decided, result, overwrite)
+            _publish(place, decided, result)
     finally:
         for mosaic in decided.mosaics:
             mosaic.close()
@@ -117,11 +123,11 @@ def _servability(plan: Plan) -> list[str]:
     return []
 
 
-def _descriptor(name: str, plan: Plan, result: BuildResult) -> Descriptor:
+def _descriptor(name: str, plan: Plan, result: BuildResult, layout: Layout) -> Descriptor:
     """Descriptor of what was written; levels that hold no tile at all are left out."""
     options = plan.options
     levels = [
-        LevelDescriptor.in_folder(
+        LevelDescriptor.placed(
             name,
             level.id,
             options.width,
@@ -129,6 +135,7 @@ def _descriptor(name: str, plan: Plan, result: BuildResult) -> Descriptor:
             limits,
             mask=options.mask,
             path_depth=options.path_depth,
+            layout=layout,
         )
         for level, limits in zip(plan.levels, result.limits, strict=True)
         if limits is not None
@@ -137,25 +144,18 @@ def _descriptor(name: str, plan: Plan, result: BuildResult) -> Descriptor:
     return Descriptor(name, plan.tms.name, plan.pixel, options.mask, options.interpolation, coarsest_first)
 
 
-def _root(store: Store, name: str) -> str:
-    """The data root as lists record it: absolute, because a list is read from other folders too."""
-    location = store.location(name)
-    return location if "://" in location else os.path.abspath(location)
-
-
-def _publish(store: Store, staging: Staging, name: str, plan: Plan, result: BuildResult, overwrite: bool) -> None:
+def _publish(place: Workplace, plan: Plan, result: BuildResult) -> None:
     """Slabs, then list, then descriptor. A new pyramid whose list or descriptor cannot be written is taken back."""
-    descriptor = _descriptor(name, plan, result).to_json()
-    listing = SlabList.owned(_root(store, name), [slab.key for slab in result.slabs]).to_bytes()
+    store, name = place.store, place.name
+    descriptor = _descriptor(name, plan, result, store.layout).to_json()
+    root = store.layout.root(name, store.location(name))
+    listing = SlabList.owned(root, [slab.key for slab in result.slabs]).to_bytes()
     existed = store.exists(f"{name}.json")
-    staging.publish(overwrite)
+    place.publish(plan.options.overwrite)
     try:
         store.put(f"{name}.list", [listing])
         store.put(f"{name}.json", [descriptor])
     except BaseException:
         if not existed:
-            with contextlib.suppress(FastpyrError):
-                for slab in result.slabs:
-                    store.delete(f"{name}/{slab.key}")
-                store.delete(f"{name}.list")
+            place.take_back([slab.key for slab in result.slabs])
         raise
