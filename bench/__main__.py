@@ -8,9 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
-# the checkout's fastpyr must be found first
 from . import machine, report
 from .data import CACHE
 from .environments import ENVIRONMENTS, Missing, environment

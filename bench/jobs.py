@@ -14,7 +14,6 @@ from .rivals import RIVALS, Rival, Task
 
 __all__ = ["JOBS", "Contender", "Job", "Target", "job"]
 
-ROOT = Path(__file__).resolve().parents[1]
 _RESAMPLING = {"nn": "nearest", "linear": "bilinear", "bicubic": "cubic"}
 _TILES = {"jpg": "jpeg", "png": "png"}
 REFERENCE_FLOOR = 1.43

@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from . import ROOT, SOURCES
 from .check import Verdict
 from .data import CACHE
 from .environments import Missing
-from .jobs import ROOT, Contender, Job
+from .jobs import Contender, Job
 from .measure import measure_together
 from .results import Outcome, Round
 
@@ -27,8 +28,8 @@ Say = Callable[[str], None]
 
 def run_job(job: Job, rounds: int, *, rivals: Collection[str] = (), slow: bool = True, say: Say = print) -> Outcome:
     """Run ``job`` with those of its rivals that are in ``rivals``. ``slow`` ones run once, or not at all when False."""
-    # as installed: a checkout has no compiled modules where Python is told not to write any
-    compileall.compile_dir(ROOT / "src", quiet=1)
+    for folder in SOURCES:  # as installed: a checkout has no compiled modules where Python is told not to write any
+        compileall.compile_dir(folder, quiet=1)
     outcome = Outcome(job.name, job.title)
     contenders = [*job.ours, *job.floors]
     for name in job.rivals:
@@ -113,5 +114,5 @@ def _outputs() -> Path:
 
 def _environment() -> dict[str, str]:
     """Variables of our own commands: the checkout's packages first, whether installed or not."""
-    paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    paths = [*SOURCES, str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from bench.jobs import ROOT
+from bench import SOURCES
 
 _HEAVY = ("numba", "rasterio", "pyproj", "imagecodecs", "rich", "isal")
-_ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+_ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([*SOURCES, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
 
 
 def _start(*words):
