@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from bench import SOURCES
 from bench.data import large_ortho
 
 LIMIT = 1_000_000_000
@@ -26,7 +27,8 @@ def peak_of_build(side: int, folder) -> int:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, "build", large_ortho(side), folder / f"B{side}.json", "--tms", "PM",
          "--compression", "jpg", "--parallelization", "2"],
-        capture_output=True, text=True, env={**os.environ}, check=True,
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*SOURCES, os.environ.get("PYTHONPATH", "")])},
     )  # fmt: skip
     report = json.loads(done.stderr.strip().splitlines()[-1])
     assert report["code"] == 0, done.stderr
