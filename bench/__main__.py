@@ -33,16 +33,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 when an output of ours is wrong or missing; 2 for an unknown job."""
+    """Exit code 0; 1 when an output of ours is wrong or missing; 2 for an unknown job or rival."""
     given = _parser().parse_args(args)
     if given.rivals:
         return _install()
     names = list(JOBS) if given.jobs == "all" else [name for name in given.jobs.split(",") if name]
-    unknown = [name for name in names if name not in JOBS]
-    if unknown or given.rounds < 1:
-        print(f"bench: unknown job(s) {', '.join(unknown)}" if unknown else "bench: --rounds must be 1 or more")
-        return 2
     chosen = set() if given.no_rivals else set(given.against.split(",") if given.against else RIVALS)
+    unknown = [name for name in names if name not in JOBS] + sorted(chosen - set(RIVALS))
+    if unknown or given.rounds < 1:
+        print(f"bench: unknown {', '.join(unknown)}" if unknown else "bench: --rounds must be 1 or more")
+        return 2
     facts = machine.facts()
     print(f"{facts['cpu']}, {facts['cores']} cores, {', '.join(facts['paths'])}; load {facts['load_before']}")
     outcomes = []

@@ -36,9 +36,10 @@ def test_a_job_end_to_end(tmp_path):
     assert not list((tmp_path / "out").iterdir()), "outputs are left behind"
 
 
-def test_unknown_jobs_are_refused():
+@pytest.mark.parametrize("words", [("--jobs", "nothing"), ("--against", "nothing")])
+def test_unknown_jobs_and_rivals_are_refused(words):
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--jobs", "nothing"],
+        [sys.executable, "-m", "bench", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
