@@ -2,29 +2,15 @@
 
 import numpy as np
 import pytest
+from every_path import on_every_path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastpyr import _native
 from fastpyr.errors import ConfigError
 from fastpyr.kernels.reference_resample import warp_reference
 from fastpyr.kernels.warp import warp
 
 KERNELS = ["nn", "linear", "bicubic", "lanczos"]
-PATHS = [
-    path for path in ("generic", "avx2", "avx512", "avx512icl", "neon") if path in _native.cpu_paths(available=True)
-]
-
-
-def on_every_path(call):
-    live, results = _native.cpu_paths(), []
-    try:
-        for path in PATHS:
-            _native.set_cpu_paths([path])
-            results.append(call())
-    finally:
-        _native.set_cpu_paths(live)
-    return results
 
 
 def affine_nodes(shape, step, origin, right, down):

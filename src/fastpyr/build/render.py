@@ -282,7 +282,7 @@ class Renderer:
         points = nodes if finite.all() else nodes[finite]
         low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
         ratio = _local_ratio(nodes, step)
-        margin = [math.ceil(self._reach(view, r)) + 2 for r in ratio]
+        margin = [math.ceil(view.half * max(1.0, r)) + 2 for r in ratio]
         x0, y0 = math.floor(low[0]) - margin[0], math.floor(low[1]) - margin[1]
         x1, y1 = math.ceil(high[0]) + margin[0] + 1, math.ceil(high[1]) + margin[1] + 1
         if x1 <= 0 or y1 <= 0 or x0 >= view.pack.width or y0 >= view.pack.height:
@@ -290,9 +290,6 @@ class Renderer:
         width, height = view.pack.width, view.pack.height
         window = _Window(max(x0, -EDGE), max(y0, -EDGE), min(x1, width + EDGE), min(y1, height + EDGE))
         return window, ratio
-
-    def _reach(self, view: _PackView, ratio: float) -> float:
-        return view.half * max(1.0, ratio)
 
 
 def _halvings(pack: Pack, matrix: TileMatrix, to_level: Transform) -> int:

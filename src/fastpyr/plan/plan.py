@@ -116,11 +116,6 @@ class Plan:
             for column, row in level.blocks.in_order(*group, by_rows=band > 0):
                 yield index, column, row
 
-    @property
-    def block_count(self) -> int:
-        """Blocks over all levels: the unit in which progress is counted."""
-        return sum(len(level.blocks) for level in self.levels)
-
     def tile_pixels(self, level: LevelPlan) -> int:
         return level.matrix.tile_width * level.matrix.tile_height
 
