@@ -169,8 +169,8 @@ class _Job:
     def __init__(
         self, plan: Any, source: Pixels, source_mask: Pixels | None, clock: Clock, choices: dict[str, str]
     ) -> None:
-        from fastpyr.build.render import Renderer
         from fastpyr.encode.registry import MASK_PIXELS, encoder
+        from fastpyr.engine.render import Renderer
 
         self.plan, self.source, self.clock, self.choices = plan, source, clock, choices
         self.tile = plan.levels[0].matrix.tile_width
@@ -204,7 +204,7 @@ class _Job:
         return pixels, mask
 
     def _warp(self, column: int, row: int, out: Pixels, mask: Pixels) -> None:
-        from fastpyr.build.render import GRID_TOLERANCE
+        from fastpyr.engine.render import GRID_TOLERANCE
         from fastpyr.grid import coordinate_grid
         from fastpyr.kernels import warp
 

@@ -38,9 +38,9 @@ def test_names_for_type_checkers_are_the_runtime_names() -> None:
     "first",
     [
         "import fastpyr",
-        "import fastpyr.build",
-        "import fastpyr.plan",
-        "from fastpyr.build import Builder",
+        "import fastpyr.engine",
+        "import fastpyr.planning",
+        "from fastpyr.engine import Builder",
         "import fastpyr.cli.main",
         "from fastpyr import build, plan",
     ],
@@ -48,7 +48,7 @@ def test_names_for_type_checkers_are_the_runtime_names() -> None:
 def test_build_and_plan_stay_functions_whatever_was_imported_first(first: str) -> None:
     code = f"{first}\nimport fastpyr, fastpyr.run, types\n" + (
         "assert isinstance(fastpyr.build, types.FunctionType) and isinstance(fastpyr.plan, types.FunctionType)\n"
-        "from fastpyr.build import Builder; from fastpyr.plan import Plan\n"
+        "from fastpyr.engine import Builder; from fastpyr.planning import Plan\n"
         "assert fastpyr.Plan is Plan and fastpyr.build.__module__ == 'fastpyr.run.build'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(fastpyr.__file__).parents[1])

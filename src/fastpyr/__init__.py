@@ -8,8 +8,6 @@ and back), ``fastpyr.grid`` (tile matrix sets). Importing this package loads non
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
@@ -25,10 +23,10 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .build import Progress, ProgressCallback
+    from .engine import Progress, ProgressCallback
     from .formats import Compression, Interpolation, PixelFormat, SampleType, SlabKind, TileFormat
     from .grid import BoundingBox, TileLimits, TileMatrix, TileMatrixSet, load_tms, tms_names
-    from .plan import BuildOptions, Plan
+    from .planning import BuildOptions, Plan
     from .pyramid import Pyramid, VerifyReport
     from .pyramid import open_pyramid as open
     from .run.build import build, plan
@@ -78,8 +76,8 @@ _ROOMS = {
     "grid": ("BoundingBox", "TileLimits", "TileMatrix", "TileMatrixSet", "load_tms", "tms_names"),
     "source": ("ArraySource", "Source", "open_source"),
     "pyramid": ("Pyramid", "VerifyReport", "open"),
-    "plan": ("BuildOptions", "Plan"),
-    "build": ("Progress", "ProgressCallback"),
+    "planning": ("BuildOptions", "Plan"),
+    "engine": ("Progress", "ProgressCallback"),
     "run.build": ("build", "plan"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -98,18 +96,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))
-
-
-class _Package(ModuleType):
-    """Keeps ``fastpyr.build`` and ``fastpyr.plan`` functions although rooms have the same names.
-
-    Importing a subpackage binds it as an attribute of its parent; for these two that would hide the function. The rooms
-    stay importable as ever (``from fastpyr.build import Builder``).
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (isinstance(value, ModuleType) and name in _ROOM_OF):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -31,8 +31,8 @@ from interruptions import (
 )
 
 import fastpyr
-from fastpyr.build import journal as journals
-from fastpyr.build.render import Renderer
+from fastpyr.engine import journal as journals
+from fastpyr.engine.render import Renderer
 from fastpyr.errors import ConfigError, FastpyrError, StoreError
 
 KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "10"))

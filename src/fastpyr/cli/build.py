@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..plan import Plan
+from ..planning import Plan
 from ..pyramid import Pyramid
 from ..run import build as run_build
 from .common import human_bytes, print_facts, print_json

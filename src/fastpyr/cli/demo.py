@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from ..errors import ConfigError
-from ..plan import Plan
+from ..planning import Plan
 from ..pyramid.preview import preview
 from ..run import build as run_build
 from .build import build_summary

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from ..build import Progress
+from ..engine import Progress
 from .common import human_bytes
 
 __all__ = ["BuildProgress"]

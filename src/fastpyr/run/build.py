@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..build import Builder, BuildResult, ProgressCallback
+from ..engine import Builder, BuildResult, ProgressCallback
 from ..errors import ConfigError, SourceError
-from ..plan import Plan, make_plan
+from ..planning import Plan, make_plan
 from ..pyramid import Pyramid, open_pyramid
 from ..pyramid.descriptor import Descriptor
 from ..pyramid.level import LevelDescriptor

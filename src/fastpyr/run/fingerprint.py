@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import SourceError
-from ..plan import Plan
+from ..planning import Plan
 from ..source import Source
 
 __all__ = ["difference", "fingerprint"]

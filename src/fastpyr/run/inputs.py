@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..errors import ConfigError
-from ..plan import BuildOptions, SourceGroup, read_be4
+from ..planning import BuildOptions, SourceGroup, read_be4
 from ..source import Source, find_sources, open_source
 
 __all__ = ["Inputs", "SourceLike", "prepare"]

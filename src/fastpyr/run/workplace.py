@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..build import LOG_NAME, Journal, JournalState, read_journal
+from ..engine import LOG_NAME, Journal, JournalState, read_journal
 from ..errors import ConfigError, FastpyrError
-from ..plan import Plan
+from ..planning import Plan
 from ..store import FileStore, MemoryStore, Staging, Store
 from ..store.atomic import store_error
 from ..store.hidden import HiddenFolder, make_parents, remove_empty

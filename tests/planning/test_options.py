@@ -6,7 +6,7 @@ import pytest
 
 from fastpyr.errors import ConfigError
 from fastpyr.formats import Compression, Interpolation, SampleType
-from fastpyr.plan import BuildOptions, read_be4
+from fastpyr.planning import BuildOptions, read_be4
 
 
 def test_defaults_are_the_platforms():

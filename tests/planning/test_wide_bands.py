@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastpyr.build import Builder
+from fastpyr.engine import Builder
 from fastpyr.formats import SampleType
-from fastpyr.plan import BuildOptions, SourceGroup, make_plan
+from fastpyr.planning import BuildOptions, SourceGroup, make_plan
 from fastpyr.source import Affine, BlockLayout, RasterInfo
 from fastpyr.store import MemoryStore
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..formats import SlabKind
 from ..grid import TileLimits
-from ..plan import LevelPlan, Plan
+from ..planning import LevelPlan, Plan
 from .records import TileRows
 
 __all__ = ["FinishedSlab", "SlabAssembler"]

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastpyr
-from fastpyr.build.kinship import Kinship
-from fastpyr.build.logbook import Logbook, read_log
-from fastpyr.build.records import BlockShape, Gift, RecordError, Tiles, pack, read_records, record_sum, write_at
-from fastpyr.build.scratch import Scratch
-from fastpyr.plan import BuildOptions, SourceGroup, make_plan
+from fastpyr.engine.kinship import Kinship
+from fastpyr.engine.logbook import Logbook, read_log
+from fastpyr.engine.records import BlockShape, Gift, RecordError, Tiles, pack, read_records, record_sum, write_at
+from fastpyr.engine.scratch import Scratch
+from fastpyr.planning import BuildOptions, SourceGroup, make_plan
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ..plan import Link, Plan
+from ..planning import Link, Plan
 from .written import SlabKey
 
 __all__ = ["BlockKey", "Kinship"]

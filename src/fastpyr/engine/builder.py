@@ -20,7 +20,7 @@ from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
 from ..formats import SlabKind
 from ..grid import TileLimits
 from ..kernels import decimate, fill_nodata, mask_states, reduce2x2
-from ..plan import Link, Plan
+from ..planning import Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
 from .assembler import FinishedSlab, SlabAssembler

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..grid import TileLimits
-from ..plan import Plan
+from ..planning import Plan
 from ..store import Chunk
 from ..store.atomic import store_error
 from .kinship import BlockKey, Kinship

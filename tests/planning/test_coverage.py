@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastpyr.grid import TileLimits
-from fastpyr.plan import AxisLinks, Coverage, block_side, morton_order
+from fastpyr.planning import AxisLinks, Coverage, block_side, morton_order
 
 
 @pytest.mark.parametrize(
