@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ from interruptions import (
     in_a_process,
     make_source,
     reference,
+    rendered,
     tree,
 )
 
 import fastpyr
-from fastpyr.engine import journal as journals
-from fastpyr.engine.render import Renderer
+from fastpyr.engine import folder_notes
 from fastpyr.errors import ConfigError, FastpyrError, StoreError
 
 KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "10"))
@@ -76,8 +76,8 @@ class Site:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is published, and nothing but an empty folder may be left of the journal."""
-        return self.target.exists() and not (self.folder / ".X.journal" / "journal").exists()
+        """Whether all is published, and nothing is left of the journal."""
+        return self.target.exists() and not list(self.folder.glob(".X.*"))
 
     def finish(self) -> None:
         """Go on until the pyramid is complete."""
@@ -95,20 +95,6 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path, "png mask")
-
-
-@contextlib.contextmanager
-def rendered() -> Iterator[list[tuple[int, int]]]:
-    """The blocks that are made from sources, by their first pixel."""
-    real, found = Renderer.render, []
-
-    def render(self: Renderer, px: int, py: int, *args: Any) -> bool:
-        found.append((px, py))
-        return real(self, px, py, *args)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Renderer, "render", render)
-        yield found
 
 
 def interrupted_after(site: Site, slabs: int, **options: Any) -> BaseException:
@@ -442,7 +428,7 @@ def test_what_a_power_cut_took_is_made_again(
     assert files
     for path in dice.sample(files, max(1, len(files) // 3)):
         damage(path)
-    monkeypatch.setattr(journals, "boot_id", lambda: "after the power cut")
+    monkeypatch.setattr(folder_notes, "boot_id", lambda: "after the power cut")
     with contextlib.suppress(pytest.fail.Exception):
         interrupted_after(site, 3)
     if not site.is_complete:

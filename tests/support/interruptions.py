@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fastpyr
+from fastpyr.engine.render import Renderer
 
 DEAD = 77
 """Exit code of a process that ended at the step it was told to."""
@@ -78,6 +80,20 @@ def reference(source: Path, target: Path, job: str, **options: Any) -> dict[str,
     found = tree(target.parent)
     shutil.rmtree(target.parent)
     return found
+
+
+@contextlib.contextmanager
+def rendered() -> Iterator[list[tuple[int, int]]]:
+    """The blocks that are made from sources, by their first pixel."""
+    real, found = Renderer.render, []
+
+    def render(self: Renderer, px: int, py: int, *args: Any) -> bool:
+        found.append((px, py))
+        return real(self, px, py, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Renderer, "render", render)
+        yield found
 
 
 def in_a_process(work: Callable[[], object]) -> int:

@@ -16,7 +16,7 @@ import pytest
 from fastpyr.store.layout import Layout, StorageType
 from fastpyr.store.objects import ObjectStore
 from fastpyr.store.retry import RetryPolicy
-from fastpyr.store.transport import ObjectMissing, Part, Stat
+from fastpyr.store.transport import Entry, ObjectMissing, Part, Stat
 
 START_CEPH = Path(__file__).parents[2].parent / "shared" / "tools" / "start_ceph.sh"
 QUICK = {"ROK4_OBJECT_ATTEMPTS_WAIT": "0.01", "ROK4_OBJECT_READ_ATTEMPTS": "4", "ROK4_OBJECT_WRITE_ATTEMPTS": "4"}
@@ -66,7 +66,7 @@ class DictTransport:
             keys = sorted(k for k in self.objects if k.startswith(folder) and (after is None or k > after))
         for start in range(0, len(keys), self.page):
             self._asked("list", folder)
-            yield keys[start : start + self.page]
+            yield [Entry(key, len(self.objects.get(key, b""))) for key in keys[start : start + self.page]]
 
     def delete(self, keys):
         self._asked("delete", keys[0])

@@ -1,7 +1,7 @@
 """Entry point of the ``fastpyr`` command.
 
 Verbs are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done, 1 ``verify`` found
-something, 2 the command could not do its work (one line says why), 130 interrupted.
+something, 2 the command could not do its work (one line says why), 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 
 from .. import __version__
 from ..errors import FastpyrError
+from .signals import Terminated, end_in_order
 
 __all__ = ["cli", "main"]
 
@@ -79,6 +80,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     if args is None:
         _leave_out("boto3")
+        end_in_order()
     try:
         code = _run(list(sys.argv[1:] if args is None else args))
         sys.stdout.flush()
@@ -87,6 +89,9 @@ def main(args: Sequence[str] | None = None) -> int:
         # The reader went away (``| head``): nothing more can be said, not even by the flush at exit.
         _silence_stdout()
         return _BROKEN_PIPE
+    except Terminated as stop:
+        click.echo("fastpyr: terminated" + _notes(stop), err=True)
+        return stop.code
     except KeyboardInterrupt as stop:
         click.echo("fastpyr: interrupted" + _notes(stop), err=True)
         return 130

@@ -1,4 +1,4 @@
-"""A file of lines that outlives its writer: what is torn or damaged is seen and passed over."""
+"""Lines that outlive their writer: what is torn or damaged is seen and passed over."""
 
 from __future__ import annotations
 
@@ -11,13 +11,32 @@ from typing import Any
 
 from ..store.atomic import store_error
 
-__all__ = ["Logbook", "boot_id", "read_log"]
+__all__ = ["Logbook", "boot_id", "log_line", "parse_log"]
 
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
+def log_line(fact: dict[str, Any]) -> bytes:
+    """A fact (a JSON object) with its checksum, on a line of its own."""
+    text = json.dumps(fact, separators=(",", ":")).encode()
+    # A line begins with its own end of line, so that a torn one before it spoils nothing but itself.
+    return b"\n%08x %s\n" % (zlib.crc32(text), text)
+
+
+def parse_log(data: bytes) -> list[dict[str, Any]]:
+    """The facts of all whole lines."""
+    facts = []
+    for line in data.split(b"\n"):
+        try:
+            if len(line) > 9 and int(line[:8], 16) == zlib.crc32(line[9:]):
+                facts.append(json.loads(line[9:]))
+        except (ValueError, RecursionError):
+            continue
+    return [fact for fact in facts if isinstance(fact, dict)]
+
+
 class Logbook:
-    """Appends facts (JSON objects), each with its checksum on a line of its own. Safe for many threads."""
+    """Appends facts to a file. Safe for many threads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,9 +48,7 @@ class Logbook:
 
     def append(self, fact: dict[str, Any]) -> None:
         """Write one line. Raises StoreError; a part that was written then is no line."""
-        text = json.dumps(fact, separators=(",", ":")).encode()
-        # A line begins with its own end of line, so that a torn one before it spoils nothing but itself.
-        line = b"\n%08x %s\n" % (zlib.crc32(text), text)
+        line = log_line(fact)
         try:
             with self._lock:
                 while line:
@@ -44,24 +61,6 @@ class Logbook:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a logbook, none when there is no such file. Raises StoreError."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise store_error("read", path, error) from error
-    facts = []
-    for line in lines:
-        try:
-            if len(line) > 9 and int(line[:8], 16) == zlib.crc32(line[9:]):
-                facts.append(json.loads(line[9:]))
-        except ValueError:
-            continue
-    return [fact for fact in facts if isinstance(fact, dict)]
 
 
 def boot_id() -> str:

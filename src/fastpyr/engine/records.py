@@ -9,8 +9,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from .written import SlabSum
 __all__ = [
     "BlockShape",
     "Gift",
+    "Part",
     "Record",
     "RecordError",
     "TileRows",
@@ -138,36 +138,33 @@ def write_at(path: str, parts: Sequence[Part], offset: int) -> None:
         os.close(descriptor)
 
 
-def read_records(path: Path, size: int, shape: BlockShape) -> Iterator[tuple[Record, int]]:
-    """Records and their checksums in the first ``size`` bytes of a scratch file.
+def read_records(file: BinaryIO, size: int, shape: BlockShape) -> Iterator[tuple[Record, int]]:
+    """Records and their checksums in the next ``size`` bytes of a scratch file, which is not shorter than that.
 
     Raises RecordError when a record is not whole, OSError when the file cannot be read.
     """
-    if size == 0:
-        return
-    with open(path, "rb", buffering=0) as file:
-        left = size
-        while left:
-            head = file.read(_HEADER.size)
-            if left < _HEADER.size or len(head) < _HEADER.size:
-                raise RecordError("it ends within a record")
-            crc, length = _HEADER.unpack(head)[1:3]
-            left -= _HEADER.size + length
-            if left < 0 or length > os.fstat(file.fileno()).st_size:
-                raise RecordError("it ends within a record")
-            body = np.empty(length, np.uint8)
-            if length and file.readinto(body.data) != length:
-                raise RecordError("it ends within a record")
-            if _crc32(body.data, _crc32(head[_CRC_END:])) != crc:
-                raise RecordError("a checksum does not fit")
-            yield _record(head, body, shape), crc
+    left = size
+    while left:
+        head = file.read(_HEADER.size)
+        if left < _HEADER.size or len(head) < _HEADER.size:
+            raise RecordError("it ends within a record")
+        crc, length = _HEADER.unpack(head)[1:3]
+        left -= _HEADER.size + length
+        if left < 0:
+            raise RecordError("it ends within a record")
+        body = np.empty(length, np.uint8)
+        if length and file.readinto(body.data) != length:  # type: ignore[attr-defined]
+            raise RecordError("it ends within a record")
+        if _crc32(body.data, _crc32(head[_CRC_END:])) != crc:
+            raise RecordError("a checksum does not fit")
+        yield _record(head, body, shape), crc
 
 
-def record_sum(path: Path, size: int, shape: BlockShape) -> SlabSum | None:
-    """What the first ``size`` bytes of a scratch file amount to; None when they are not whole records."""
+def record_sum(file: BinaryIO, size: int, shape: BlockShape) -> SlabSum | None:
+    """What the next ``size`` bytes of a scratch file amount to; None when they are not whole records."""
     records = check = 0
     try:
-        for _, crc in read_records(path, size, shape):
+        for _, crc in read_records(file, size, shape):
             records += 1
             check += crc
     except (OSError, RecordError):

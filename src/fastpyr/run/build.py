@@ -87,8 +87,11 @@ def build(
     store, key = open_location(inputs.descriptor)
     pyramid_name = store.layout.check_name(key.removesuffix(".json"))
     overwrite = inputs.options.overwrite
-    if not is_interrupted(store, pyramid_name):  # else it may be the last step of that build that is missing
+    try:
         check_free(store, pyramid_name, overwrite)
+    except ConfigError:
+        if not is_interrupted(store, pyramid_name):  # else it may be the last step of that build that is missing
+            raise
     decided = make_plan(inputs.groups, inputs.options)
     for level in decided.levels:
         check_level_id(level.id)
@@ -98,18 +101,21 @@ def build(
         if on_plan is not None:
             on_plan(decided)
         with workplace(store, pyramid_name, decided) as place:
-            builder = Builder(decided, place.staging, progress, place.journal)
-            run_threads(builder.tasks(), builder.run, builder.worker, inputs.options.workers)
-            result = builder.result()
-            if result.limits[0] is None:
-                raise SourceError(
-                    f"the sources hold no data inside tile matrix set {decided.tms.name}: nothing to build"
-                )
-            _publish(place, decided, result)
+            if not place.is_done:
+                _build(place, decided, progress)
     finally:
         for mosaic in decided.mosaics:
             mosaic.close()
     return open_pyramid(inputs.descriptor, decided.tms)
+
+
+def _build(place: Workplace, plan: Plan, progress: ProgressCallback | None) -> None:
+    builder = Builder(plan, place.staging, progress, place.journal)
+    run_threads(builder.tasks(), builder.run, builder.worker, plan.options.workers)
+    result = builder.result()
+    if result.limits[0] is None:
+        raise SourceError(f"the sources hold no data inside tile matrix set {plan.tms.name}: nothing to build")
+    _publish(place, plan, result)
 
 
 def _servability(plan: Plan) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from ..errors import StoreError
 from .layout import Layout
 
-__all__ = ["Chunk", "Staging", "Store", "StoreNotFound", "TrayStore", "check_key", "normal_key"]
+__all__ = ["Chunk", "Staging", "Store", "StoreNotFound", "TrayStore", "check_key", "leave", "normal_key"]
 
 Chunk = bytes | bytearray | memoryview
 """What ``put`` writes: anything with a contiguous buffer of bytes."""
@@ -54,6 +54,18 @@ class Staging(Protocol):
     def __enter__(self) -> Staging: ...
 
     def __exit__(self, *exc_info: object) -> None: ...
+
+
+def leave(staging: Staging, failed: bool) -> None:
+    """What the ``__exit__`` of a staging does: give up what was not published.
+
+    ``failed``: an error is on its way, which no other is to hide.
+    """
+    try:
+        staging.abort()
+    except StoreError:
+        if not failed:
+            raise
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from .layout import Layout, StorageType
 from .objects import ObjectStore
 from .retry import RetryPolicy
-from .transport import ObjectMissing, Part, Stat, TransportError, number
+from .transport import Entry, ObjectMissing, Part, Stat, TransportError, number
 
 __all__ = ["CephTransport", "ceph_store"]
 
@@ -97,12 +97,12 @@ class CephTransport:
         seconds = modified.timestamp() if hasattr(modified, "timestamp") else _seconds(modified)
         return Stat(int(size), seconds)
 
-    def list(self, folder: str, after: str | None) -> Iterator[Sequence[str]]:
+    def list(self, folder: str, after: str | None) -> Iterator[Sequence[Entry]]:
         """A pool has no order and no folders: all its names are looked through."""
         found = (entry.key for entry in self._ask("list_objects"))
         keys = sorted(key for key in found if key.startswith(folder) and (after is None or key > after))
         for start in range(0, len(keys), _PAGE):
-            yield keys[start : start + _PAGE]
+            yield [Entry(key) for key in keys[start : start + _PAGE]]
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:

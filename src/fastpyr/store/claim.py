@@ -14,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -25,6 +26,8 @@ __all__ = ["Claim"]
 
 _RENEW_SECONDS = 20.0
 _DEAD_SECONDS = 120.0
+_DOUBT_SECONDS = 90.0
+"""A builder that could not renew its claim for that long asks whether it still has it before it writes more."""
 _MAX_BYTES = 4096
 _PREFIX = "claim-"
 _live: set[str] = set()  # keys of the claims that this process holds
@@ -81,6 +84,7 @@ class Claim:
                 store.delete_all([self._key])
             raise
         self.inherited = bool(dead)
+        self._renewed = _now()
         self._renewer = threading.Thread(target=self._renew, name="claim", daemon=True)
         self._renewer.start()
 
@@ -98,7 +102,10 @@ class Claim:
                 continue
             if age < _DEAD_SECONDS and _may_live(owner, key):
                 who = f"process {owner.get('pid')} on {owner.get('host')}"
-                raise StoreError(f"{self._name} is being built by {who[:120]}: wait for its end, or stop it")
+                raise StoreError(
+                    f"{self._name} is being built by {who[:120]}: wait for its end, or stop it (when it is dead "
+                    f"already, its claim ends {_DEAD_SECONDS:.0f} s after its last sign of life)"
+                )
             dead.append(key)
         return dead
 
@@ -106,11 +113,18 @@ class Claim:
         while not self._ended.wait(_RENEW_SECONDS):
             try:
                 self.check()
+                asked = _now()
                 self._store.put(self._key, [self._content])
+                self._renewed = asked
             except StoreNotFound:
                 return
             except StoreError:
                 continue  # the store may answer again before the claim is taken for dead
+
+    def hold(self) -> None:
+        """As ``check``, but asks the store only when the claim may have been taken for dead: call it before writing."""
+        if _now() - self._renewed > _DOUBT_SECONDS:
+            self.check()
 
     def check(self) -> None:
         """Raise StoreNotFound when the claim was taken away: another builder held this one for dead."""
@@ -131,6 +145,11 @@ class Claim:
         """Give the name free. Raises StoreError when the store cannot be told."""
         self.abandon()
         self._store.delete_all([self._key])
+
+
+def _now() -> float:
+    """Seconds of a clock that also runs while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _owner(data: bytes) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -9,10 +10,11 @@ from typing import TypeVar
 
 from ..errors import StoreError
 from .base import Chunk, Store, StoreNotFound, check_key, normal_key
+from .claim import Claim
 from .layout import Layout
-from .object_staging import ObjectStaging
+from .object_staging import ObjectStaging, hidden_name
 from .retry import RetryPolicy, Stopped
-from .transport import ObjectMissing, Part, Stat, Transport, TransportError
+from .transport import Entry, ObjectMissing, Part, Stat, Transport, TransportError
 
 __all__ = ["ObjectStore"]
 
@@ -127,10 +129,21 @@ class ObjectStore:
 
     def keys(self, folder: str, after: str = "") -> Iterator[str]:
         """All keys that start with ``folder`` and are greater than ``after``, hidden ones too, sorted."""
-        last: str | None = after or None
-        pages: Iterator[Sequence[str]] | None = None
+        return (entry.key for entry in self._entries(folder, after))
 
-        def page() -> Sequence[str] | None:
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of all objects whose keys start with ``folder``, hidden ones too."""
+        found: dict[str, int] = {}
+        for key, size in self._entries(folder):
+            with contextlib.suppress(StoreNotFound):
+                found[key] = self.size(key) if size is None else size
+        return found
+
+    def _entries(self, folder: str, after: str = "") -> Iterator[Entry]:
+        last: str | None = after or None
+        pages: Iterator[Sequence[Entry]] | None = None
+
+        def page() -> Sequence[Entry] | None:
             nonlocal pages
             pages = pages or self.transport.list(folder, last)
             try:
@@ -140,9 +153,9 @@ class ObjectStore:
                 raise
 
         while (found := self._ask("list", folder, self.retry.read_attempts, page)) is not None:
-            for key in found:
-                yield key
-                last = key
+            for entry in found:
+                yield entry
+                last = entry.key
 
     def delete(self, key: str) -> None:
         self.delete_all([self._writable(key)])
@@ -158,7 +171,15 @@ class ObjectStore:
         self._ask("write", target, self.retry.write_attempts, lambda: self.transport.copy(source, target))
 
     def stage(self, name: str, overwrite: bool = False) -> ObjectStaging:
-        return ObjectStaging(self, self._writable(name), overwrite)
+        return ObjectStaging.begin(self, name, overwrite, self.claim(name))
+
+    def claim(self, name: str) -> Claim:
+        """Hold the name of a tree while it is built. Raises StoreError when another builder is at work on it."""
+        return Claim(self, hidden_name(self._writable(name), "building"), name)
+
+    def journal(self, name: str) -> str:
+        """Where the builder of the tree ``name`` writes down what is for itself: a hidden folder, ending in ``/``."""
+        return hidden_name(self._writable(name), "journal") + "/"
 
     def _writable(self, key: str) -> str:
         return self._readable(check_key(key))

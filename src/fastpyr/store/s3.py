@@ -15,7 +15,7 @@ from .layout import Layout, StorageType
 from .objects import ObjectStore
 from .retry import RetryPolicy
 from .s3_access import S3Access, s3_access
-from .transport import ObjectMissing, Part, Stat, TransportError, flag, number
+from .transport import Entry, ObjectMissing, Part, Stat, TransportError, flag, number
 
 __all__ = ["S3Transport", "s3_store"]
 
@@ -145,10 +145,10 @@ class S3Transport:
             raise self._explained(error) from None
         return Stat(found["size"], found["last_modified"].timestamp())
 
-    def list(self, folder: str, after: str | None) -> Iterator[Sequence[str]]:
+    def list(self, folder: str, after: str | None) -> Iterator[Sequence[Entry]]:
         try:
             for page in self._obstore.list(self._store, folder or None, offset=after, chunk_size=1000):
-                yield [found["path"] for found in page]
+                yield [Entry(found["path"], found["size"]) for found in page]
         except Exception as error:
             raise self._explained(error) from None
 

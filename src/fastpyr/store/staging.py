@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..errors import StoreError
 from .atomic import store_error
-from .base import Chunk
+from .base import Chunk, leave
 from .hidden import HiddenFolder, make_parents, remove_empty, remove_tree
 from .layout import FILE_LAYOUT
 
@@ -128,11 +128,7 @@ class FileStaging:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if exc_info[0] is None:
-            self.abort()
-        else:  # never hide the error that brought us here
-            with contextlib.suppress(StoreError):
-                self.abort()
+        leave(self, exc_info[0] is not None)
 
 
 def mend_replacement(path: Path) -> None:

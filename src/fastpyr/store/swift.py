@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from .layout import Layout, StorageType
 from .objects import ObjectStore
 from .retry import RetryPolicy
-from .transport import ObjectMissing, Part, Stat, TransportError, flag, number
+from .transport import Entry, ObjectMissing, Part, Stat, TransportError, flag, number
 
 __all__ = ["SwiftTransport", "swift_store"]
 
@@ -131,18 +131,17 @@ class SwiftTransport:
         found = self._ask("head_object", key)
         return Stat(int(found["content-length"]), parsedate_to_datetime(found["last-modified"]).timestamp())
 
-    def list(self, folder: str, after: str | None) -> Iterator[Sequence[str]]:
+    def list(self, folder: str, after: str | None) -> Iterator[Sequence[Entry]]:
         while True:
             try:
                 _, found = self._ask("get_container", prefix=folder or None, marker=after, limit=_PAGE)
             except ObjectMissing:
                 reason = f"container {self._container} does not exist: create it, or check its name"
                 raise TransportError(reason) from None
-            keys = [entry["name"] for entry in found]
-            if not keys:
+            if not found:
                 return
-            yield keys
-            after = keys[-1]
+            yield [Entry(entry["name"], entry["bytes"]) for entry in found]
+            after = found[-1]["name"]
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from ..errors import ConfigError
 
-__all__ = ["ObjectMissing", "Part", "Stat", "Transport", "TransportError", "flag", "number"]
+__all__ = ["Entry", "ObjectMissing", "Part", "Stat", "Transport", "TransportError", "flag", "number"]
 
 
 class ObjectMissing(Exception):
@@ -41,6 +41,13 @@ class Stat(NamedTuple):
     modified: float
 
 
+class Entry(NamedTuple):
+    """An object in a list: its key, and its size in bytes where the list says so."""
+
+    key: str
+    size: int | None = None
+
+
 class Transport(Protocol):
     """One tray of an object store. Every verb is one try, from any thread; raises ObjectMissing or TransportError."""
 
@@ -53,7 +60,7 @@ class Transport(Protocol):
     def stat(self, key: str) -> Stat:
         """Size and age."""
 
-    def list(self, folder: str, after: str | None) -> Iterator[Sequence[str]]:
+    def list(self, folder: str, after: str | None) -> Iterator[Sequence[Entry]]:
         """Pages of the sorted keys that start with ``folder`` (empty, or ending in ``/``), those behind ``after``."""
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -31,6 +32,7 @@ class Uploads:
         self._travelling = 0
         self._queue: deque[tuple[str, bytes]] = deque()
         self._pending: dict[str, int] = {}
+        self._failed: set[str] = set()
         self._workers: list[threading.Thread] = []
         self._idle = 0
         self._bytes = 0
@@ -70,23 +72,41 @@ class Uploads:
         if self._closed:
             raise RuntimeError("uploads have ended")
 
-    def wait(self, key: str | None = None) -> None:
-        """Until the object ``key``, or every one, is written. Raises the first failure."""
+    def wait(self, key: str | None = None, seconds: float | None = None) -> bool:
+        """Until the object ``key``, or every one, is written, ``seconds`` at most: whether it is.
+
+        Raises the first failure.
+        """
+
+        def written() -> bool:
+            return not self._pending if key is None else key not in self._pending
+
         with self._changed:
-            self._changed.wait_for(lambda: self._error or not (self._pending if key is None else key in self._pending))
+            self._changed.wait_for(lambda: self._error or written(), seconds)
             if self._error is not None:
                 raise self._error
+            return written()
 
-    def close(self, cancel: bool = False) -> None:
-        """Let the threads end, after what is queued or, with ``cancel``, after what travels now."""
+    def arrived(self, key: str, seconds: float = 0.0) -> bool:
+        """Whether the object ``key``, handed over before, is written; waits so long for it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or self._closed or key not in self._pending, seconds)
+            return key not in self._pending and key not in self._failed
+
+    def close(self, cancel: bool = False, patience: float | None = None) -> None:
+        """Let the threads end, after what is queued or, with ``cancel``, after what travels now.
+
+        Waits ``patience`` seconds for that, None: as long as it takes.
+        """
         with self._changed:
             self._closed = True
             if cancel:
                 self._stop.set()
                 self._queue.clear()
             self._changed.notify_all()
+        end = None if patience is None else time.monotonic() + patience
         for worker in self._workers:
-            worker.join()
+            worker.join(None if end is None else max(end - time.monotonic(), 0))
 
     def _next(self) -> tuple[str, bytes] | None:
         with self._changed:
@@ -116,6 +136,8 @@ class Uploads:
                 self._pending[key] -= 1
                 if not self._pending[key]:
                     del self._pending[key]
+                if error is not None:
+                    self._failed.add(key)
                 self._error = self._error or error
                 self._changed.notify_all()
             del item, data  # not held while waiting for the next one
