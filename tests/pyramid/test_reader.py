@@ -18,8 +18,7 @@ from fastpyr.errors import ConfigError, DecodeError, DescriptorError, GridError,
 from fastpyr.formats import SlabKind
 from fastpyr.grid import BoundingBox, load_tms
 from fastpyr.pyramid import PixelWindow, Pyramid, SlabRef, open_pyramid, parse_descriptor, pyramid_stats
-from fastpyr.pyramid.level import StorageType
-from fastpyr.store import MemoryStore
+from fastpyr.store import Layout, MemoryStore, StorageType
 from fastpyr.store.naming import object_link
 
 
@@ -235,7 +234,7 @@ def test_many_threads_agree(small):
 
 
 def test_object_links_one_hop():
-    store = MemoryStore("tray")
+    store = MemoryStore("tray", Layout(StorageType.S3, "tray"))
     key, canvases = small_pyramid.write(store, storage=StorageType.S3, levels=1)
     pyramid = opened(store, key)
     ref = next(pyramid.slabs())

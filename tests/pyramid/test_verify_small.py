@@ -11,9 +11,8 @@ from fastpyr.encode import encoder
 from fastpyr.errors import ConfigError
 from fastpyr.formats import TILE_FORMATS, SlabKind
 from fastpyr.pyramid import open_pyramid
-from fastpyr.pyramid.level import StorageType
 from fastpyr.pyramid.verify import verify, verify_pyramid
-from fastpyr.store import MemoryStore
+from fastpyr.store import Layout, MemoryStore, StorageType
 from fastpyr.store.naming import object_link
 
 
@@ -99,7 +98,7 @@ def test_gamma(tmp_path):
 
 
 def test_object_storage_and_links():
-    store = MemoryStore("tray")
+    store = MemoryStore("tray", Layout(StorageType.S3, "tray"))
     key, _ = small_pyramid.write(store, storage=StorageType.S3)
     report = verify_pyramid(store, key)
     assert report.ok, [str(f) for f in report.findings]

@@ -83,6 +83,36 @@ def test_links_to_another_bucket_of_the_cluster(any_s3, monkeypatch):
     assert [f.check for f in report.findings if f.severity == "error"] == ["link"]
 
 
+def test_levels_in_another_bucket(any_s3, monkeypatch, tmp_path, capsys):
+    """A descriptor may name another bucket of its cluster for a level."""
+    use(monkeypatch, any_s3.environment())
+    bucket, other = any_s3.bucket(), any_s3.bucket()
+    pyramid = fastpyr.build(source(), f"s3://{bucket}/X.json", compression="png", **OPTIONS)
+    expected = {level: pyramid.read(level) for level in ("18", "16")}
+    size = pyramid.size
+    theirs, _ = open_location(f"s3://{other}/X.json")
+    for ref in list(pyramid.slabs()):
+        if ref.level == "18":
+            key = pyramid.slab_key(ref)
+            theirs.put(key, [pyramid.store.get(key)])
+            pyramid.store.delete(key)
+    document = json.loads(pyramid.store.get("X.json"))
+    (level,) = (level for level in document["levels"] if level["id"] == "18")
+    level["storage"]["bucket_name"] = other
+    pyramid.store.put("X.json", [json.dumps(document).encode()])
+    moved = fastpyr.open(f"s3://{bucket}/X.json")
+    for level_id, images in expected.items():
+        for one, two in zip(images, moved.read(level_id), strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert moved.verify(all_tiles=True).ok
+    assert moved.size == size
+    (tmp_path / "X.json").write_text(json.dumps(document))
+    assert main(["info", str(tmp_path / "X.json")]) == 2
+    said = capsys.readouterr().err
+    assert "level 15 is in S3 storage, but the descriptor was read from" in said
+    assert said.count("\n") == 1
+
+
 def test_overwriting(any_s3, tmp_path, monkeypatch):
     use(monkeypatch, any_s3.environment())
     bucket = any_s3.bucket()

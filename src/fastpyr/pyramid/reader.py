@@ -23,7 +23,7 @@ from ..slab.reader import SlabIndex, read_index
 from ..store import Store, StoreNotFound, open_location
 from .descriptor import Descriptor, parse_descriptor
 from .list import parse_list
-from .slabs import SlabRef, pyramid_key, read_head, stored_slabs
+from .slabs import SlabRef, level_store, pyramid_key, read_head, stored_slabs
 from .window import Level, PixelWindow, open_levels
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Pyramid:
 
     def slab_bytes(self, ref: SlabRef) -> int:
         """Bytes of a slab as stored (of the link, for linked objects). Raises StoreNotFound when it does not exist."""
-        return self.store.size(self.slab_key(ref))
+        return level_store(self.store, self.level(ref.level).descriptor).size(self.slab_key(ref))
 
     def tile_sizes(self, ref: SlabRef) -> list[int]:
         """Bytes of each tile of a slab, row by row from its top left. Raises StoreNotFound when it does not exist."""
@@ -346,6 +346,8 @@ def open_pyramid(uri: str | os.PathLike[str], tms: TileMatrixSet | str | os.Path
     """
     store, key, name = open_descriptor(uri)
     descriptor = parse_descriptor(store.get(key), name)
+    for level in descriptor.levels:
+        level_store(store, level)
     if tms is None:
         tms = find_tms(descriptor.tile_matrix_set, name)
     elif not isinstance(tms, TileMatrixSet):

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import StoreError
+from ..errors import DescriptorError, StoreError
 from ..formats import SlabKind
 from ..store import Store, StoreNotFound, TrayStore
 from ..store.naming import LINK_SIGNATURE, SLAB_SUFFIX, parse_object_link, parse_slab_path
 from .level import LevelDescriptor, StorageType
 
-__all__ = ["LinkError", "SlabHead", "SlabRef", "pyramid_key", "read_head", "stored_slabs"]
+__all__ = ["LinkError", "SlabHead", "SlabRef", "level_store", "pyramid_key", "read_head", "stored_slabs"]
 
 
 class SlabRef(NamedTuple):
@@ -36,13 +36,33 @@ class SlabHead(NamedTuple):
     data: bytes
 
 
+def level_store(store: Store, level: LevelDescriptor) -> Store:
+    """Where a level's slabs are, when the descriptor is in ``store``: there, or in another tray of its cluster.
+
+    Raises DescriptorError when no slab of that level can be reached from the descriptor's place.
+    """
+    layout = store.layout
+    if level.storage is not layout.storage:
+        raise DescriptorError(
+            f"level {level.id} is in {level.storage} storage, but the descriptor was read from {store.location()}, "
+            f"{layout.storage} storage: read it from where the slabs are"
+        )
+    tray = None if level.tray is None else level.tray.partition("@")[0]
+    if tray is None or tray == layout.tray:
+        return store
+    if not isinstance(store, TrayStore):
+        raise DescriptorError(f"level {level.id} is in {tray}, which cannot be reached from {store.location()}")
+    return store.beside(tray)
+
+
 def read_head(store: Store, level: LevelDescriptor, key: str, size: int) -> SlabHead:
-    """The first ``size`` bytes of a slab (fewer at its end), and where they are.
+    """The first ``size`` bytes of a slab (fewer at its end), and where they are; ``store`` holds the descriptor.
 
     In object storage an object may stand for another one of the same cluster: it is followed once. Raises
     StoreNotFound when the slab does not exist, LinkError when what it stands for does not exist or is a link, or is in
     a tray that cannot be reached.
     """
+    store = level_store(store, level)
     head = store.get_range(key, 0, size)
     if level.storage is StorageType.FILE or len(head) >= size:
         return SlabHead(store, key, head)
@@ -77,7 +97,11 @@ def pyramid_key(descriptor_key: str, level: LevelDescriptor, kind: SlabKind, col
 def stored_slabs(
     store: Store, descriptor_key: str, level: LevelDescriptor, kind: SlabKind
 ) -> Iterator[tuple[str, tuple[int, int] | None]]:
-    """Key and (slab column, slab row) of every object in a level's place; None for what is not named like a slab."""
+    """Key and (slab column, slab row) of every object in a level's place; None for what is not named like a slab.
+
+    ``store`` holds the descriptor.
+    """
+    store = level_store(store, level)
     key = pyramid_key(descriptor_key, level, kind, 0, 0)
     directory = level.image_directory if kind is SlabKind.DATA else level.mask_directory or ""
     if level.storage is StorageType.FILE:

@@ -16,7 +16,7 @@ from ..grid.matrix import TileMatrixSet
 from ..store import Store
 from .descriptor import Descriptor, descriptor_problems, parse_descriptor
 from .reader import find_tms
-from .slabs import SlabRef, pyramid_key
+from .slabs import SlabRef, level_store, pyramid_key
 from .verify_report import Finding, Severity, VerifyReport
 from .window import Level, open_levels
 
@@ -111,6 +111,8 @@ def load_subject(store: Store, key: str, name: str, tms: TileMatrixSet | None) -
     raster = not _is_vector(data)
     readable = data if raster else _as_raster(data, name)
     descriptor = parse_descriptor(readable, name)
+    for described in descriptor.levels:
+        level_store(store, described)
     tms = tms or find_tms(descriptor.tile_matrix_set, name)
     levels = open_levels(name, descriptor.levels, tms)
     subject = Subject(store, key, name, levels, tms, descriptor if raster else None, report)

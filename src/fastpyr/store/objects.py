@@ -48,6 +48,7 @@ class ObjectStore:
         self.uri = uri
         self.retry = retry
         self._neighbour = neighbour
+        self._neighbours: dict[str, Store] = {}  # a client each, which is not made for every slab
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.uri!r})"
@@ -58,9 +59,12 @@ class ObjectStore:
     def beside(self, tray: str) -> Store:
         if tray == self.layout.tray:
             return self
-        if self._neighbour is None:
-            raise StoreError(f"{self.uri}: no other {tray} can be reached from here")
-        return self._neighbour(tray)
+        found = self._neighbours.get(tray)
+        if found is None:
+            if self._neighbour is None:
+                raise StoreError(f"{self.uri}: no other {tray} can be reached from here")
+            found = self._neighbours[tray] = self._neighbour(tray)
+        return found
 
     def put(self, key: str, chunks: Sequence[Chunk]) -> None:
         self.put_bytes(self._writable(key), b"".join(chunks))
