@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from shared_data import shared
 
 from fastpyr.kernels import decimate, reduce2x2
 
@@ -59,8 +60,8 @@ def parents(children: Slabs, masks: Slabs, nodata: list[int], masked: bool) -> t
 @pytest.mark.parametrize(
     "name", ["golden/BDPARCELLAIRE", "golden/SCAN1000", "reference-runs/SCAN1000_PNG_MASK_M4T50"], ids=Path
 )
-def test_means_of_the_published_bottom(shared_data: Path, cpu_path: str, name: str) -> None:
-    root = shared_data / "rok4" / name
+def test_means_of_the_published_bottom(cpu_path: str, name: str) -> None:
+    root = shared("rok4") / name
     descriptor = json.loads(root.with_suffix(".json").read_text())
     nodata = [int(v) for v in descriptor["raster_specifications"]["nodata"].split(",")]
     levels = sorted((level["id"] for level in descriptor["levels"]), key=int, reverse=True)
@@ -85,10 +86,10 @@ def test_means_of_the_published_bottom(shared_data: Path, cpu_path: str, name: s
 SOURCES = [(7, 8, 5), (6, 7, 5), (5, 6, 2), (4, 6, 3), (3, 5, 2), (2, 5, 5), (1, 2, 2), (0, 1, 2)]
 
 
-def test_decimation_of_the_published_bottom(shared_data: Path) -> None:
+def test_decimation_of_the_published_bottom() -> None:
     """RGEALTI in a grid that is no quadtree: (level, source level, ratio), elevations equal to the last bit."""
-    root = shared_data / "rok4" / "golden" / "RGEALTI" / "DATA"
-    grid = json.loads((shared_data / "rok4" / "tilematrixsets" / "LAMB93_1M_MNT.json").read_text())
+    root = shared("rok4/golden/RGEALTI/DATA")
+    grid = json.loads(shared("rok4/tilematrixsets/LAMB93_1M_MNT.json").read_text())
     matrices = {int(matrix["id"]): matrix for matrix in grid["tileMatrices"]}
     levels = {8: read_level(root / "8", zip_float)}
     for level, source, ratio in SOURCES:

@@ -3,7 +3,6 @@
 import threading
 import time
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagecodecs import jpeg8_encode
 from PIL import Image
+from shared_data import shared
 
 from fastpyr import _native
 from fastpyr._native import JpegEncoder
@@ -105,10 +105,10 @@ def test_any_image_equals_libjpeg(kind: str, rows: int, cols: int, quality: int,
         _native.set_cpu_paths(before)
 
 
-def test_real_tiles_equal_libjpeg(cpu_path: str, shared_data: Path) -> None:
+def test_real_tiles_equal_libjpeg(cpu_path: str) -> None:
     import rasterio
 
-    for path in sorted((shared_data / "ortho").glob("*.tif")):
+    for path in sorted(shared("ortho").glob("*.tif")):
         with rasterio.open(path) as source:
             block = np.ascontiguousarray(source.read(window=((300, 812), (500, 1012))).transpose(1, 2, 0))
         for quality in (75, 90):

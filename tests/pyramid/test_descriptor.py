@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import shared
 
 from fastpyr.errors import DescriptorError
 from fastpyr.formats import TILE_FORMATS, Interpolation, PixelFormat, SlabKind, TileFormat
@@ -27,10 +27,8 @@ GOLDEN = [
 
 
 @pytest.mark.parametrize(("name", "tms", "fmt", "nodata", "mask", "count"), GOLDEN, ids=lambda v: str(v))
-def test_reference_descriptors(
-    shared_data: Path, name: str, tms: str, fmt: str, nodata: tuple[int, ...], mask: bool, count: int
-) -> None:
-    path = shared_data / "rok4" / f"{name}.json"
+def test_reference_descriptors(name: str, tms: str, fmt: str, nodata: tuple[int, ...], mask: bool, count: int) -> None:
+    path = shared(f"rok4/{name}.json")
     descriptor = parse_descriptor(path.read_bytes(), path.stem)
     assert descriptor.tile_matrix_set == tms
     assert descriptor.format.format.name == fmt
@@ -54,15 +52,15 @@ def test_reference_descriptors(
 
 
 @pytest.mark.parametrize("name", [case[0] for case in GOLDEN])
-def test_written_again_with_the_same_meaning(shared_data: Path, name: str) -> None:
-    data = (shared_data / "rok4" / f"{name}.json").read_bytes()
+def test_written_again_with_the_same_meaning(name: str) -> None:
+    data = shared(f"rok4/{name}.json").read_bytes()
     ours = parse_descriptor(data, "N").to_json()
     assert parse_descriptor(ours, "N") == parse_descriptor(data, "N")
     assert json.loads(ours) == json.loads(data)
 
 
-def test_vector_pyramids_are_named_as_such(shared_data: Path) -> None:
-    data = (shared_data / "rok4" / "fixtures/TIFF_PBF_MVT.json").read_bytes()
+def test_vector_pyramids_are_named_as_such() -> None:
+    data = shared("rok4/fixtures/TIFF_PBF_MVT.json").read_bytes()
     with pytest.raises(DescriptorError, match="descriptor V: it describes vector tiles"):
         parse_descriptor(data, "V")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import shared
 
 from fastpyr.errors import DescriptorError
 from fastpyr.formats import SlabKind
@@ -22,8 +21,8 @@ LISTS = [
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_reference_lists(shared_data: Path, name: str) -> None:
-    path = shared_data / "rok4" / f"{name}.list"
+def test_reference_lists(name: str) -> None:
+    path = shared(f"rok4/{name}.list")
     data = path.read_bytes()
     slabs = parse_list(data, path.name)
     assert slabs.to_bytes() == data.rstrip(b"\n") + b"\n"

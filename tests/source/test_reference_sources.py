@@ -7,13 +7,14 @@ import io
 import numpy as np
 import rasterio
 from PIL import Image
+from shared_data import shared
 
 from fastpyr.formats import SampleType
 from fastpyr.source import ChunkCache, build_mosaic, find_sources, open_source
 
 
-def test_ortho_delivery_is_one_pack(shared_data):
-    files = find_sources([shared_data / "ortho"])
+def test_ortho_delivery_is_one_pack():
+    files = find_sources([shared("ortho")])
     assert [file.name[:9] for file in files] == ["0920-6564", "0920-6565", "0921-6564", "0921-6565"]
     with build_mosaic([open_source(f) for f in files], ChunkCache(64 << 20), 3, SampleType.UINT8) as mosaic:
         (pack,) = mosaic.packs
@@ -31,8 +32,8 @@ def test_ortho_delivery_is_one_pack(shared_data):
             np.testing.assert_array_equal(out[y : y + 300, x : x + 300], part.transpose(1, 2, 0))
 
 
-def test_elevations_and_map(shared_data):
-    folder = shared_data / "rok4" / "sources"
+def test_elevations_and_map():
+    folder = shared("rok4/sources")
     heights = open_source(folder / "RGEALTI" / "RGEALTI.tif", srs="IGNF:LAMB93")
     assert heights.info.transform == (1, 0, 573999.5, 0, -1, 6275000.5)
     assert heights.info.sample is SampleType.FLOAT32
@@ -42,9 +43,9 @@ def test_elevations_and_map(shared_data):
     assert (scan.channels, scan.transform) == (3, (100, 0, 600000, 0, -100, 6580000))
 
 
-def test_parcels_are_white_paper(shared_data):
+def test_parcels_are_white_paper():
     """1-bit source; the reference's own tiles at the finest level say which bit is white."""
-    folder = shared_data / "rok4"
+    folder = shared("rok4")
     source = open_source(folder / "sources" / "BDPARCELLAIRE" / "BDPARCELLAIRE.tif", srs="IGNF:LAMB93")
     pixels, mask = source.read(0, 0, 1000, 1000)
     assert source.info.channels == 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_data import shared
 
 from fastpyr.errors import ConfigError, StoreError
 from fastpyr.formats import SlabKind
@@ -45,9 +44,9 @@ def test_vectors(col: int, row: int, depth: int, path: str) -> None:
     assert parse_slab_path(path + ".tif") == (col, row)
 
 
-def test_golden_names(shared_data: Path) -> None:
+def test_golden_names() -> None:
     """The reference tools' own paths, rebuilt from what they mean."""
-    files = sorted((shared_data / "rok4" / "golden").rglob("*.tif"))
+    files = sorted(shared("rok4/golden").rglob("*.tif"))
     assert len(files) >= 50
     for file in files:
         path = "/".join(file.parts[-3:])
