@@ -119,6 +119,24 @@ class ObjectServer:
         self.client().create_bucket(Bucket=name)
         return name
 
+    def tray(self, scheme):
+        """Name of a new bucket, container or pool, and the variables that lead to it."""
+        if scheme == "s3":
+            return self.bucket(), self.environment()
+        name = f"tray-{os.getpid()}-{next(_buckets)}"
+        if scheme == "swift":
+            import swiftclient
+
+            user, key = self.facts["swift_user"], self.facts["swift_key"]
+            connection = swiftclient.Connection(authurl=self.facts["swift_auth"], user=user, key=key)
+            connection.put_container(name)
+            access = {"ROK4_SWIFT_AUTHURL": self.facts["swift_auth"]}
+            return name, QUICK | access | {"ROK4_SWIFT_USER": user, "ROK4_SWIFT_PASSWD": key}
+        conf = self.facts["ceph_conf"]
+        command = ["ceph", "-c", conf, "osd", "pool", "create", name, "4"]
+        subprocess.run(command, check=True, capture_output=True)
+        return name, QUICK | {"ROK4_CEPH_CONFFILE": conf, "ROK4_CEPH_USERNAME": "admin"}
+
     def store(self, bucket=None, url=None, **more):
         from fastpyr.store.s3 import s3_store
 
@@ -163,14 +181,15 @@ def running_ceph(folder: Path):
         pytest.skip("no real S3 server: ../shared/tools/start_ceph.sh is not here")
     pytest.importorskip("obstore", reason="obstore is not installed (pip install 'fastpyr[s3]')")
     command = ["bash", str(START_CEPH), str(folder), str(_free_ports()), "memstore"]
+    give_up = pytest.fail if os.environ.get("FASTPYR_TEST_CEPH") == "required" else pytest.skip
     try:
         started = subprocess.run(command, capture_output=True, text=True, timeout=120)
     except subprocess.TimeoutExpired:
         subprocess.run(["bash", str(START_CEPH), "--wipe", str(folder)], capture_output=True)
-        pytest.skip("no real S3 server: it did not start within 120 s")
+        give_up("no real S3 server: it did not start within 120 s")
     try:
         if started.returncode:
-            pytest.skip(f"no real S3 server: {started.stderr.strip()[-300:]}")
+            give_up(f"no real S3 server: {started.stderr.strip()[-300:]}")
         facts = dict(line.partition("=")[::2] for line in started.stdout.splitlines())
         yield ObjectServer("ceph", facts["endpoint"], facts["access_key"], facts["secret_key"], facts)
     finally:
