@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_proxy import FATAL, RETRYABLE, FaultProxy
+from interruptions import JOBS, make_source
 from object_builds import OPTIONS, as_objects, source, use
 
 import fastpyr
@@ -96,6 +97,40 @@ def test_lasting_faults_are_reported_and_nothing_is_published(moto, monkeypatch,
         assert ("(tried 4 times)" in message) == (fault not in FATAL)
     if fault != "truncate":
         assert [key for key in moto.objects(bucket) if key.startswith("X")] == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "cure"),
+    [
+        ("key", "check the key and the secret key"),
+        ("clock", "this machine's clock"),
+        ("region", "the bucket is in another region, set ROK4_S3_REGION or AWS_REGION"),
+        ("moved", "the bucket is in another region, set ROK4_S3_REGION or AWS_REGION"),
+        ("token", "the session token has run out"),
+        ("quota", "the quota is used up"),
+        ("no bucket", "does not exist: create it, or check its name"),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 12])
+def test_what_is_wrong_with_the_access_is_said(moto, monkeypatch, tmp_path, capsys, fault, cure, first):
+    """At once, or in the middle of a build when a token runs out: one line, nothing half-published, and no retries."""
+    bucket = moto.bucket()
+    path = make_source(tmp_path, "jpg", 420)
+    choose = lambda number, method, target: fault if number > first else None  # noqa: E731
+    with FaultProxy(moto.url, choose) as proxy:
+        use(monkeypatch, moto.environment(proxy.url))
+        if not first and fault in ("region", "token"):
+            cure = "check the region (ROK4_S3_REGION, AWS_REGION) and the session token"  # HEAD has no body
+        if not first and fault in ("no bucket", "quota"):  # not what is said to HEAD
+            proxy.fault = lambda number, method, target: None if method == "HEAD" else fault
+        uri = f"s3://{bucket}/X.json"
+        assert main(["build", str(path), uri, *(f"--{name}={value}" for name, value in JOBS["jpg"].items())]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0
+    assert said.startswith("fastpyr: error: cannot ")
+    assert cure in said
+    assert "tried" not in said
+    assert "X.json" not in moto.objects(bucket)
 
 
 def test_faults_while_reading(any_s3, monkeypatch):

@@ -14,6 +14,13 @@ _STATUSES = {
     "400": ("400 Bad Request", "InvalidArgument"),
     "400-timeout": ("400 Bad Request", "RequestTimeout"),
     "403": ("403 Forbidden", "AccessDenied"),
+    "key": ("403 Forbidden", "InvalidAccessKeyId"),
+    "clock": ("403 Forbidden", "RequestTimeTooSkewed"),
+    "region": ("400 Bad Request", "AuthorizationHeaderMalformed"),
+    "moved": ("301 Moved Permanently", "PermanentRedirect"),
+    "token": ("400 Bad Request", "ExpiredToken"),
+    "quota": ("403 Forbidden", "QuotaExceeded"),
+    "no bucket": ("404 Not Found", "NoSuchBucket"),
 }
 
 RETRYABLE = ["500", "503", "429", "400-timeout", "reset", "reset-after", "truncate", "short", "stall", "slow"]

@@ -35,6 +35,21 @@ _KIND = re.compile(r"kind: (Connect|Timeout)\b")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,254}")
 _RETRIED_CODES = ("RequestTimeout", "OperationAborted", "SlowDown", "InternalError")
 _RETRIED_STATUSES = (408, 409, 425, 429)
+_REGION = "the bucket is in another region, set ROK4_S3_REGION or AWS_REGION"
+_TOKEN = "the session token has run out or is not valid: get a new one (AWS_SESSION_TOKEN), and run the command again"
+_CURES = {
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "RequestExpired": "set this machine's clock",
+    "AuthorizationHeaderMalformed": _REGION,
+    "IllegalLocationConstraintException": _REGION,
+    "PermanentRedirect": _REGION,
+    "ExpiredToken": _TOKEN,
+    "InvalidToken": _TOKEN,
+    "TokenRefreshRequired": _TOKEN,
+    "QuotaExceeded": "the quota is used up: free some space, or have it raised",
+    "ServiceQuotaExceeded": "the quota is used up: free some space, or have it raised",
+}
+"""What helps, by the code of the answer."""
 
 
 def s3_store(tray: str, environ: Mapping[str, str] = os.environ) -> ObjectStore:
@@ -181,15 +196,18 @@ class S3Transport:
         detail = f" ({': '.join(part[1] for part in (code, message) if part)})" if code else ""
         answer = f"the server answered {status[1]} {(status[2] or '').strip()}".rstrip() + detail
         number = int(status[1])
+        if name in _CURES:
+            return TransportError(f"{answer}: {_CURES[name]}")
+        if number == 400 and not name:  # answers to HEAD have no body
+            return TransportError(f"{answer}: check the region (ROK4_S3_REGION, AWS_REGION) and the session token")
         if number in (401, 403):
-            if name in ("RequestTimeTooSkewed", "RequestExpired"):
-                return TransportError(f"{answer}: set this machine's clock")
+            clock = "" if name else "this machine's clock, "  # answers to HEAD do not say what is denied
             return TransportError(
                 f"access denied, {answer}: check the key and the secret key (ROK4_S3_KEY, ROK4_S3_SECRETKEY or AWS_*), "
-                "and what they may do in this bucket"
+                f"{clock}and what they may do in this bucket"
             )
         if number in (301, 307, 308) or "redirect" in text.partition("\n")[0].lower():
-            return TransportError(f"{answer}: the bucket is in another region, set ROK4_S3_REGION or AWS_REGION")
+            return TransportError(f"{answer}: {_REGION}")
         # The client has sent the parts of a large object again already.
         again = (number >= 500 and number != 501) or number in _RETRIED_STATUSES or name in _RETRIED_CODES
         return TransportError(answer, retry=again and not _was_retried(text))
@@ -200,7 +218,7 @@ class S3Transport:
             return TransportError(_first_line(error))
         line = _first_line(error)
         if "redirect" in line.lower():
-            return TransportError("the bucket is in another region: set ROK4_S3_REGION or AWS_REGION")
+            return TransportError(_REGION)
         kind = _KIND.search(text)
         reason = line.rpartition(" - ")[2] or line
         if kind and kind[1] == "Connect":
