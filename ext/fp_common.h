@@ -24,6 +24,13 @@
 #define FP_NOINLINE __declspec(noinline)
 #endif
 
+/* Asks for a cache line that will be read soon; any address will do. */
+#if defined(__GNUC__) || defined(__clang__)
+#define FP_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define FP_PREFETCH(address) ((void)(address))
+#endif
+
 #if defined(_MSC_VER)
 #define FP_RESTRICT __restrict
 #else

@@ -10,6 +10,11 @@
 /* Pixels that share one check of their surroundings, and the finer unit where that check fails. */
 #define CHUNK 64
 #define GROUP 8
+/* Source rows that are fetched ahead at most: where an output row advances by more, it is seldom the memory that it
+ * waits for. */
+#define MOST_AHEAD 4.0
+/* Bytes of a cache line. */
+#define LINE 64
 /* Side of the squares of source pixels that the summary of a mask describes, and what they have. */
 #define SQUARE 16
 #define HOLES 1
@@ -84,6 +89,8 @@ typedef struct {
     grid_cell *cells;
     uint8_t *squares;         /* per square of the mask: which of HOLES and DATA it has */
     ptrdiff_t square_cols;
+    ptrdiff_t ahead;          /* from the first row of a pixel's taps to that which the next output row needs first */
+    int rows_ahead;           /* rows that it needs anew; negative where it goes up */
 } warp_state;
 
 static void summarise_mask(const fp_warp_job *job, uint8_t *squares, ptrdiff_t square_cols)
@@ -104,12 +111,24 @@ static void summarise_mask(const fp_warp_job *job, uint8_t *squares, ptrdiff_t s
     }
 }
 
+/* Where reading goes from one output row to the next, at the left edge. */
+static void look_ahead(warp_state *state, const fp_warp_job *job)
+{
+    state->ahead = 0, state->rows_ahead = 0;
+    if (job->node_rows < 2) return;
+    const double down = (job->nodes[2 * job->node_cols + 1] - job->nodes[1]) / (double)job->step;
+    if (!(fabs(down) < MOST_AHEAD)) return;
+    state->ahead = down < 0 ? -1 : job->y.taps > 1 ? job->y.taps : 1; /* the nearest neighbour has no taps */
+    state->rows_ahead = down < 0 ? (int)floor(down) : (int)ceil(down);
+}
+
 static fp_status open_state(warp_state *state, const fp_warp_job *job)
 {
     const size_t cells = (size_t)job->node_cols * sizeof(grid_cell);
     const size_t square_rows = job->mask.data ? (size_t)(job->mask.rows + SQUARE - 1) / SQUARE : 0;
     state->job = job;
     state->square_cols = (job->src.cols + SQUARE - 1) / SQUARE;
+    look_ahead(state, job);
     state->cells = malloc(cells + square_rows * (size_t)state->square_cols);
     if (!state->cells) return FP_NO_MEMORY;
     state->squares = (uint8_t *)state->cells + cells;
@@ -209,11 +228,34 @@ static uint8_t careful_pixel(const warp_state *state, int64_t px, int64_t py, in
     return 255;
 }
 
+/* Fetches what the next output row needs anew below (or above) taps that begin at `first`. */
+FP_INLINE void fetch_rows(const warp_state *state, const uint8_t *first)
+{
+    const ptrdiff_t stride = state->job->src.stride;
+    const uint8_t *p = first + state->ahead * stride;
+    for (int r = state->rows_ahead; r > 0; r--, p += stride) FP_PREFETCH(p);
+    for (int r = state->rows_ahead; r < 0; r++, p -= stride) FP_PREFETCH(p);
+}
+
+/* The source is read on slightly slanting lines, from row to row, which the machine does not foresee: asks for what the
+ * next output row needs beside these pixels. More than halves the time of large sources. */
+static void fetch_ahead(const warp_state *state, const int32_t *qx, const int32_t *qy, int n)
+{
+    const fp_view *src = &state->job->src;
+    const ptrdiff_t size = src->item * src->channels;
+    const int step = (int)(LINE / size);
+    for (int k = 0; k < n; k += step) {
+        const ptrdiff_t x = (qx[k] >> 10) + 1 - state->job->x.taps / 2, y = (qy[k] >> 10) + 1 - state->job->y.taps / 2;
+        fetch_rows(state, src->data + y * src->stride + x * size);
+    }
+}
+
 /* Runs the path over n <= GROUP or CHUNK pixels; a number that is no multiple of GROUP goes through a buffer. */
 static void run_path(const warp_state *state, int32_t *qx, int32_t *qy, int n, uint8_t *out)
 {
     const int whole = n / GROUP * GROUP;
     const ptrdiff_t size = state->job->src.item * state->job->src.channels;
+    fetch_ahead(state, qx, qy, n);
     if (whole) state->path.run(state->job, qx, qy, whole, out);
     if (whole == n) return;
     uint8_t buffer[GROUP * 16];
@@ -319,6 +361,10 @@ FP_INLINE void nearest_chunk(const warp_state *state, ptrdiff_t col, int n, ptrd
         for (grid_part part = first_part(job, state->cells, col, n); part.k < n; part = next_part(job, part, n)) {
             const int64_t dx = part.cell->dx, dy = part.cell->dy;
             int64_t x = part.cell->x + part.inside * dx, y = part.cell->y + part.inside * dy;
+            for (int k = part.k; k < part.end; k += (int)(LINE / size)) {
+                const int64_t to = k - part.k;
+                fetch_rows(state, src + nearest(y + to * dy) * stride + nearest(x + to * dx) * size);
+            }
             for (int k = part.k; k < part.end; k++, x += dx, y += dy)
                 memcpy(out + k * size, src + nearest(y) * stride + nearest(x) * size, (size_t)size);
         }

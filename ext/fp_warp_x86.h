@@ -1,4 +1,4 @@
-/* AVX2 paths of the warp. Included by fp_warp.c.
+/* AVX2 paths of the warp, and the choice of paths. Included by fp_warp.c.
  *
  * A uint8 pixel of 2 to 4 channels: 16 bytes of each tap row go to both lanes of a register, a byte shuffle sets the
  * four taps of a channel side by side as 16-bit words (channels 0, 1 in the low lane, 2, 3 in the high one), and a
@@ -277,12 +277,15 @@ DEFINE_RUNS(3)
 DEFINE_RUNS(4)
 
 #include "fp_warp_gray_x86.h"
+#include "fp_warp_avx512.h"
 
 /* The path for the job, or `other`. Loads count from the first tap of a row. */
 static warp_path choose_avx2(const fp_warp_job *job, warp_path other)
 {
     static const run_function c4x4[] = {run_4x4_c1_avx2, run_4x4_c2_avx2, run_4x4_c3_avx2, run_4x4_c4_avx2};
     static const run_function c2x2[] = {run_2x2_c1_avx2, run_2x2_c2_avx2, run_2x2_c3_avx2, run_2x2_c4_avx2};
+    static const run_function c4x4_512[] = {run_4x4_c1_avx512, run_4x4_c2_avx512, run_4x4_c3_avx512, run_4x4_c4_avx512};
+    static const run_function c2x2_512[] = {run_2x2_c1_avx512, run_2x2_c2_avx512, run_2x2_c3_avx512, run_2x2_c4_avx512};
     static const run_function wide[] = {run_wide_c1_avx2, run_wide_c2_avx2, run_wide_c3_avx2, run_wide_c4_avx2};
     const ptrdiff_t channels = job->src.channels;
     const int both = job->x.taps == job->y.taps ? job->x.taps : 0;
@@ -302,9 +305,11 @@ static warp_path choose_avx2(const fp_warp_job *job, warp_path other)
     } else if (both == 4 && job->bits == 7) {
         path.run = c4x4[channels - 1];
         path.load = channels == 1 ? 4 : 16;
+        if (fp_cpu_live() & FP_CPU_AVX512ICL) path.run = c4x4_512[channels - 1];
     } else if (both == 2 && job->bits == 7) {
         path.run = c2x2[channels - 1];
         path.load = channels == 1 ? 2 : 8;
+        if (fp_cpu_live() & FP_CPU_AVX512ICL) path.run = c2x2_512[channels - 1];
     } else {
         const int step = channels == 1 && job->x.taps > 4 ? 8 : 4; /* taps that one load serves */
         const int whole = (job->x.taps + step - 1) / step * step;

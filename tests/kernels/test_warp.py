@@ -298,3 +298,29 @@ def test_wrong_arguments(cpu_path):
     with pytest.raises(ConfigError, match="reduce the source first"):
         warp(src, nodes, 8, out, interpolation="linear", ratio=(1.0, 1e5))
     warp(src, nodes, 8, out[:0], interpolation="linear")
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_slants_and_ratios_that_share_vectors(interpolation, channels):
+    """Groups of pixels whose taps begin in one to five rows, within 64 or 128 bytes or beyond; rows not in order."""
+    rng = np.random.default_rng(channels)
+    frame = rng.integers(0, 256, (240, 250, channels), np.uint8)
+    src = frame[20:220, 3:230]  # strided: a view that neither starts nor ends its rows
+    for pace in (0.2, 0.95, 1.0, 1.04, 1.9, 3.0, -0.97):
+        for slant in (0.0, 0.03, -0.07, 0.31, -0.9):
+            cols, rows = (int(n) for n in rng.integers(1, 70, 2))
+            origin = (110.0 - pace * cols / 2, 100.0 - slant * cols / 2)
+            nodes = affine_nodes((rows, cols), 32, origin, (pace, slant), (-slant, pace))
+            nodes += rng.normal(0, 0.3, nodes.shape) * (rng.random() < 0.3)
+
+            def call(nodes=nodes, shape=(rows, cols, channels)):
+                wider = np.full((shape[0], shape[1] + 3, channels), 7, np.uint8)
+                warp(src, nodes, 32, wider[:, 1:-2], interpolation=interpolation)
+                return wider
+
+            results = on_every_path(call)
+            for other in results[1:]:
+                np.testing.assert_array_equal(other, results[0])
+            assert (results[0][:, 0] == 7).all()
+            assert (results[0][:, -2:] == 7).all()
