@@ -14,6 +14,7 @@ from fastpyr.errors import SourceError
 
 from .base import BlockLayout, Mask, Pixels, RasterInfo, check_window, damaged_block, undecodable
 from .describe import Bands, crs_of, describe_bands, layout_of, transform_of
+from .plain import describe_plain
 from .session import HandlePool, gdal_session, open_dataset, reason_of
 from .tiff import TiffBlocks, tiff_blocks
 from .validity import combine, data_mask
@@ -35,11 +36,21 @@ def open_source(path: str | os.PathLike[str], srs: str | None = None) -> GdalSou
     whose bands all equal the nodata value, alpha 0, the dataset's own mask, the sibling ``<stem>.msk`` (any raster of
     the same size, 0 = nodata), NaN. Raises SourceError, naming the file and the cure, for anything unusable.
     """
-    import rasterio
-
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"{path}: {'is not a file' if path.exists() else 'no such file'}")
+    plain = describe_plain(path, srs)
+    if plain is None:
+        return _open_with_gdal(path, srs)
+    source = GdalSource(path, plain.info, plain.bands, plain.layout, None, plain.blocks)
+    # handles that an earlier source left open may belong to a file that has been replaced since
+    source.close()
+    return source
+
+
+def _open_with_gdal(path: Path, srs: str | None) -> GdalSource:
+    import rasterio
+
     with gdal_session():
         try:
             dataset = open_dataset(path)
@@ -61,7 +72,6 @@ def open_source(path: str | os.PathLike[str], srs: str | None = None) -> GdalSou
             plain = not bands.mask_band and bands.order == tuple(range(1, dataset.count + 1))
             blocks = tiff_blocks(path, dataset) if plain else None
             source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file, blocks)
-            # handles that an earlier source left open may belong to a file that has been replaced since
             source.close()
             lost = _past_end(dataset, path)
     if lost is not None:
@@ -179,10 +189,10 @@ class GdalSource:
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that the pixels come from, this one first: a VRT names others."""
-        import rasterio
-
         found = [self._path]
         if self._path.suffix.lower() == ".vrt":
+            import rasterio
+
             with gdal_session():
                 try:
                     with open_dataset(self._path) as dataset:

@@ -23,8 +23,12 @@ from fastpyr.errors import SourceError
 
 from .base import Pixels, damaged_block
 from .session import HandlePool
+from .tags import FIELD_SIZES, INTEGERS, Directory, read_directory
 
-__all__ = ["TiffBlocks", "tiff_blocks"]
+__all__ = ["UNUSUAL", "TiffBlocks", "described_blocks", "direct_reading", "tiff_blocks"]
+
+UNUSUAL = (OSError, struct.error, ValueError, KeyError, OverflowError)
+"""What reading the fields of a file that is no plain TIFF may raise."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _CHANNELS, _STRIP_ROWS, _STRIP_SIZES, _PLANAR = 273, 274, 277, 278, 279, 284
@@ -48,10 +52,8 @@ _ONES = (_FILL_ORDER, _ORIENTATION, _PLANAR, _IMAGE_DEPTH, _TILE_DEPTH)
 """Tags that are 1 in plain files (planar configuration does not matter for one band)."""
 _PLAIN_COLOURS = (0, 1, 2, 3)
 """Photometric interpretations whose samples are delivered as stored: gray both ways, RGB, palette."""
-_INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
-"""struct codes of the field types of counts and offsets: BYTE, SHORT, LONG, LONG8."""
-_FIELD_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_MAX_FIELDS = 4096
+_SAMPLES = {(8, 1): "uint8", (32, 3): "float32"}
+"""Sample types by bits and sample format."""
 _NONE = 1
 _CODECS = {_NONE: "", 8: "deflate", 32946: "deflate", 50000: "zstd"}
 """Compression tags. LZW is not faster than in GDAL; JPEG is, fivefold, but damage could not be told from pixels."""
@@ -77,12 +79,6 @@ class _File:
 
 
 _files = HandlePool(opener=_File)
-
-
-class _Field(NamedTuple):
-    kind: int
-    length: int
-    position: int
 
 
 class _Array(NamedTuple):
@@ -149,6 +145,13 @@ class TiffBlocks:
     def close(self) -> None:
         """Closes the file in all threads that are not reading it now."""
         _files.discard(self.path)
+
+    def lie_inside(self, file: int, most: int) -> bool:
+        """Whether the last ``most`` blocks, those that were written, end before the end of the open file."""
+        count = self.across * -(-self.height // self.rows)
+        tail = min(count, most)
+        places = self._places(file, count - tail, tail)
+        return all(not (offset and size) or offset + size <= self.file_size for offset, size in places)
 
     def _places(self, file: int, index: int, count: int) -> list[tuple[int, int]]:
         """Offset and size of blocks that follow one another."""
@@ -258,82 +261,64 @@ def _decoder(codec: str) -> Callable[..., Any]:
 def tiff_blocks(path: Path, dataset: Any) -> TiffBlocks | None:
     """The blocks of an open rasterio dataset, or None when GDAL has to read it.
 
-    For TIFF files, classic or Big, either byte order (samples of several bytes: little-endian), with 1 band or
-    interleaved ones, uint8 or float32, packed as the codecs' table says. What the file's first directory says must be
-    what GDAL says. ``FASTPYR_DISABLE_DIRECT_TIFF=1`` leaves all files to GDAL.
+    What the file's first directory says must be what GDAL says.
     """
-    disabled = os.environ.get("FASTPYR_DISABLE_DIRECT_TIFF", "0") not in ("", "0")
-    if disabled or dataset.driver != "GTiff" or not hasattr(os, "preadv") or sys.byteorder != "little":
+    if dataset.driver != "GTiff" or not direct_reading():
         return None
     try:
         with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            return _describe(path, dataset, size, *_directory(file))
-    except (OSError, struct.error, ValueError, KeyError, OverflowError):
+            blocks = described_blocks(path, os.fstat(file.fileno()).st_size, read_directory(file))
+    except UNUSUAL:
         # not as plain as its driver's name says
         return None
+    if blocks is None:
+        return None
+    same = (
+        (blocks.width, blocks.height, blocks.channels) == (dataset.width, dataset.height, dataset.count)
+        and blocks.dtype.name == dataset.dtypes[0]
+        # GDAL cuts large strips of raw samples into smaller ones
+        and ((blocks.rows, blocks.cols) == dataset.block_shapes[0] or not (blocks.codec or blocks.tiled))
+    )
+    return blocks if same else None
 
 
-def _directory(file: Any) -> tuple[str, dict[int, tuple[int, ...]], dict[int, _Field]]:
-    """Byte order, values and places of the first directory's fields. ValueError, KeyError, struct.error if unusual."""
-
-    def get(position: int, code: str) -> tuple[int, ...]:
-        file.seek(position)
-        return struct.unpack(order + code, file.read(struct.calcsize(order + code)))
-
-    file.seek(0)
-    order = {b"II": "<", b"MM": ">"}[file.read(2)]
-    big = get(2, "H") == (43,)
-    if get(2, "HHH") != (43, 8, 0) if big else get(2, "H") != (42,):
-        raise ValueError("not a TIFF")
-    (start,) = get(8, "Q") if big else get(4, "I")
-    (count,) = get(start, "Q" if big else "H")
-    if count > _MAX_FIELDS:
-        raise ValueError("too many fields")
-    head, entry, inline = (8, "HHQ8s", 8) if big else (2, "HHI4s", 4)
-    length = struct.calcsize(order + entry)
-    values: dict[int, tuple[int, ...]] = {}
-    fields: dict[int, _Field] = {}
-    for n in range(count):
-        at = start + head + n * length
-        tag, kind, number, _ = get(at, entry)
-        if tag in fields:
-            raise ValueError("a field occurs twice")
-        place = at + length - inline
-        if number * _FIELD_SIZES[kind] > inline:
-            (place,) = get(place, "Q" if big else "I")
-        fields[tag] = _Field(kind, number, place)
-        if kind in _INTEGERS and 0 < number <= 8:
-            values[tag] = get(place, f"{number}{_INTEGERS[kind]}")
-    return order, values, fields
+def direct_reading() -> bool:
+    """Whether files are read here at all: ``FASTPYR_DISABLE_DIRECT_TIFF=1`` leaves all of them to GDAL."""
+    disabled = os.environ.get("FASTPYR_DISABLE_DIRECT_TIFF", "0") not in ("", "0")
+    return not disabled and hasattr(os, "preadv") and sys.byteorder == "little"
 
 
-def _describe(
-    path: Path, dataset: Any, size: int, order: str, values: dict[int, tuple[int, ...]], fields: dict[int, _Field]
-) -> TiffBlocks | None:
+def described_blocks(path: Path, size: int, directory: Directory) -> TiffBlocks | None:
+    """The blocks of a file of ``size`` bytes as its first directory describes them, None when GDAL has to read it.
+
+    For TIFF files, classic or Big, either byte order (samples of several bytes: little-endian), with 1 band or
+    interleaved ones, uint8 or float32, packed as the codecs' table says. Raises one of UNUSUAL where fields are
+    missing or contradict each other.
+    """
+    fields, values, order = directory.fields, directory.values, directory.order
+
     def one(tag: int) -> int:
         """The value of a field; ValueError when it has different ones."""
         (value,) = set(values[tag] if tag in fields else (_DEFAULTS[tag],))
         return value
 
-    dtype = np.dtype(dataset.dtypes[0])
+    sample = _SAMPLES.get((one(_BITS), one(_SAMPLE_FORMAT)))
+    if sample is None:
+        return None
+    dtype = np.dtype(sample)
     channels, codec, predictor = one(_CHANNELS), one(_COMPRESSION), one(_PREDICTOR)
     tiled = _TILE_WIDTH in fields
     width, height = one(_WIDTH), one(_HEIGHT)
     cols = one(_TILE_WIDTH) if tiled else width
     rows = one(_TILE_HEIGHT) if tiled else min(one(_STRIP_ROWS), height)
     plain = (
-        (width, height, channels) == (dataset.width, dataset.height, dataset.count)
-        and channels <= 4
-        and (one(_BITS), one(_SAMPLE_FORMAT)) == {"uint8": (8, 1), "float32": (32, 3)}.get(dtype.name)
+        1 <= channels <= 4
         and (dtype.itemsize == 1 or order == "<")
         and all(one(tag) == 1 for tag in _ONES if not (tag == _PLANAR and channels == 1))
         and one(_PHOTOMETRIC) in _PLAIN_COLOURS
         and codec in _CODECS
         and predictor in ((1,) if codec == _NONE else (1, 2) if dtype.itemsize == 1 else (1, 2, 3))
-        # GDAL cuts large strips of raw samples into smaller ones
-        and ((rows, cols) == dataset.block_shapes[0] or (codec == _NONE and not tiled))
-        and min(rows, cols) > 0
+        and min(rows, cols, width, height) > 0
     )
     if not plain:
         return None
@@ -341,10 +326,10 @@ def _describe(
     arrays = []
     for tag in (_TILE_OFFSETS, _TILE_SIZES) if tiled else (_STRIP_OFFSETS, _STRIP_SIZES):
         field = fields[tag]
-        item = _FIELD_SIZES[field.kind]
+        item = FIELD_SIZES[field.kind]
         if field.length != across * down or field.position + field.length * item > size:
             return None
-        arrays.append(_Array(field.position, order + _INTEGERS[field.kind], item))
+        arrays.append(_Array(field.position, order + INTEGERS[field.kind], item))
     return TiffBlocks(
         path,
         size,
