@@ -7,9 +7,6 @@ and back), ``fastpyr.grid`` (tile matrix sets). Importing this package loads non
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from .errors import (
     ConfigError,
     DecodeError,
@@ -22,6 +19,7 @@ from .errors import (
     StoreError,
 )
 
+TYPE_CHECKING = False  # type checkers know better; typing itself takes a while to load
 if TYPE_CHECKING:
     from .engine import Progress, ProgressCallback
     from .formats import Compression, Interpolation, PixelFormat, SampleType, SlabKind, TileFormat
@@ -84,12 +82,14 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _NAME_IN_ROOM = {"open": "open_pyramid"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str):  # type: ignore[no-untyped-def]
     """Load a public name from its room at first use."""
     room = _ROOM_OF.get(name)
     if room is None:
         raise AttributeError(f"module 'fastpyr' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{room}"), _NAME_IN_ROOM.get(name, name))
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{room}"), _NAME_IN_ROOM.get(name, name))
     globals()[name] = value
     return value
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..planning import Plan
-from ..pyramid import Pyramid
-from ..run import build as run_build
 from .common import human_bytes, print_facts, print_json
 from .options import build_options, request_of
 from .progress import BuildProgress
+from .start import load_pyproj
+
+if TYPE_CHECKING:
+    from ..planning import Plan
+    from ..pyramid import Pyramid
 
 __all__ = ["build", "build_summary"]
 
@@ -57,6 +59,9 @@ def build(paths: tuple[str, ...], as_json: bool, **given: Any) -> None:
       fastpyr build --config be4.json
     """
     request = request_of(paths, given)
+    load_pyproj()
+    from ..run import build as run_build
+
     plans: list[Plan] = []
     with BuildProgress(quiet=as_json) as progress:
         pyramid = run_build(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from ..errors import ConfigError
-from ..planning import Plan
-from ..pyramid.preview import preview
-from ..run import build as run_build
 from .build import build_summary
 from .common import human_bytes, print_facts, print_json
 from .progress import BuildProgress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..planning import Plan
 
 __all__ = ["demo"]
 
@@ -30,6 +31,7 @@ _MISSING = (2, 1)
 
 def _deliver(folder: Path, seed: int) -> list[Path]:
     """Write the delivery: overlapping GeoTIFFs of one scene, one missing, one with a masked hole."""
+    import numpy as np
     import rasterio
     from rasterio.transform import from_origin
 
@@ -69,6 +71,8 @@ def _deliver(folder: Path, seed: int) -> list[Path]:
 
 def _hole() -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Mask of a file with a round hole, True at data."""
+    import numpy as np
+
     y, x = np.ogrid[:_FILE, :_FILE]
     return (y - _FILE * 0.55) ** 2 + (x - _FILE * 0.5) ** 2 > (_FILE * 0.17) ** 2
 
@@ -88,6 +92,9 @@ def demo(folder: Path, seed: int, overwrite: bool, as_json: bool) -> None:
     descriptor = folder / "pyramid" / "DEMO.json"
     if descriptor.exists() and not overwrite:
         raise ConfigError(f"{descriptor} exists: choose another folder, or replace it with --overwrite")
+    from ..pyramid.preview import preview
+    from ..run import build as run_build
+
     sources = _deliver(folder / "delivery", seed)
     plans: list[Plan] = []
     with BuildProgress(quiet=as_json) as progress:

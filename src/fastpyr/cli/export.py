@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ..grid.bounds import BoundingBox
-from ..pyramid import export_level, open_pyramid
 from .common import BoxType, WorkProgress, tms_option
+
+if TYPE_CHECKING:
+    from ..grid.bounds import BoundingBox
 
 __all__ = ["export"]
 
@@ -33,6 +36,8 @@ def export(descriptor: str, level: str, out: str, bbox: BoundingBox | None, tms:
       fastpyr export out/ORTHO.json 18 ortho.tif
       fastpyr export out/ORTHO.json 15 part.tif --bbox 650000,5800000,655000,5804000
     """
+    from ..pyramid import export_level, open_pyramid
+
     pyramid = open_pyramid(descriptor, tms)
     with WorkProgress() as progress:
         window = export_level(pyramid, level, out, bbox, lambda done, total: progress.update("writing", done, total))

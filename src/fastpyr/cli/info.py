@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ConfigError
-from ..pyramid import Pyramid, open_pyramid, pyramid_stats
-from ..slab.reader import index_problems, read_index
-from ..store import open_location
 from .common import human_bytes, print_facts, print_json, print_table, tms_option
+
+if TYPE_CHECKING:
+    from ..pyramid import Pyramid
 
 __all__ = ["info"]
 
@@ -37,6 +37,8 @@ def info(path: str | None, cpu: bool, as_json: bool, tiles: bool, tms: str | Non
     if path is None:
         _cpu(as_json)
     elif path.endswith(".json"):
+        from ..pyramid import open_pyramid
+
         _pyramid(open_pyramid(path, tms), as_json)
     else:
         _slab(path, as_json, tiles)
@@ -61,6 +63,8 @@ def _cpu(as_json: bool) -> None:
 
 
 def _pyramid(pyramid: Pyramid, as_json: bool) -> None:
+    from ..pyramid import pyramid_stats
+
     stats = pyramid_stats(pyramid)
     tms, pixels = pyramid.tile_matrix_set, pyramid.format
     if as_json:
@@ -116,6 +120,9 @@ def _pyramid(pyramid: Pyramid, as_json: bool) -> None:
 
 
 def _slab(path: str, as_json: bool, tiles: bool) -> None:
+    from ..slab.reader import index_problems, read_index
+    from ..store import open_location
+
     store, key = open_location(path)
     size = store.size(key)
     if size == 0:

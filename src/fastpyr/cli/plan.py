@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from ..run import plan as run_plan
 from .common import human_bytes, print_facts, print_json, print_table
 from .options import build_options, request_of
+from .start import load_pyproj
 
 __all__ = ["plan"]
 
@@ -23,6 +23,9 @@ def plan(paths: tuple[str, ...], as_json: bool, **given: Any) -> None:
       fastpyr plan delivery/ out/ORTHO.json --tms PM
     """
     request = request_of(paths, given)
+    load_pyproj()
+    from ..run import plan as run_plan
+
     decided = run_plan(
         request.sources or None,
         request.descriptor,

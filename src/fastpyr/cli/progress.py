@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine import Progress
 from .common import human_bytes
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ..engine import Progress
 
 __all__ = ["BuildProgress"]
 

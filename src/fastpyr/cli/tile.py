@@ -7,9 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..pyramid import open_pyramid
-from ..pyramid.tile_file import tile_file
-from ..store import FileStore
 from .common import tms_option
 
 __all__ = ["tile"]
@@ -34,10 +31,15 @@ def tile(descriptor: str, level: str, col: int, row: int, output: str, tms: str 
       fastpyr tile out/ORTHO.json 18 135331 93104 -o tile.jpg
       fastpyr tile out/DEM.json 8 2242 22363 -o tile.tif
     """
+    from ..pyramid import open_pyramid
+    from ..pyramid.tile_file import tile_file
+
     data, _, what = tile_file(open_pyramid(descriptor, tms), level, col, row, Path(output).suffix)
     if output == "-":
         sys.stdout.buffer.write(data)
     else:
+        from ..store import FileStore
+
         path = Path(output)
         FileStore(path.parent).put(path.name, [data])
     click.echo(f"{output}: {what}, {len(data)} bytes", err=output == "-")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ..pyramid.verify import CHECKS, VerifyReport
-from ..pyramid.verify import verify as verify_descriptor
 from .common import WorkProgress, tms_option
+
+if TYPE_CHECKING:
+    from ..pyramid.verify import VerifyReport
 
 __all__ = ["verify"]
 
@@ -31,6 +34,8 @@ def verify(descriptor: str, as_json: bool, all_tiles: bool, gamma: float, tms: s
       fastpyr verify out/ORTHO.json
       fastpyr verify out/ORTHO.json --all --json > report.json
     """
+    from ..pyramid.verify import verify as verify_descriptor
+
     with WorkProgress(quiet=as_json) as progress:
         report = verify_descriptor(descriptor, tms=tms, all_tiles=all_tiles, gamma=gamma, progress=progress.update)
     if as_json:
@@ -41,6 +46,8 @@ def verify(descriptor: str, as_json: bool, all_tiles: bool, gamma: float, tms: s
 
 
 def _tell(report: VerifyReport) -> None:
+    from ..pyramid.verify import CHECKS
+
     for name, text in CHECKS.items():
         status = report.status(name)
         click.echo(f"{status:<7}  {name:<13}  {report.skipped[name] if status == 'skipped' else text}")

@@ -1,13 +1,19 @@
 """Grids: boxes, tile matrix sets, coordinate reference systems, reprojection grids and the choice of levels."""
 
-from .bounds import BoundingBox, TileLimits
-from .crs import Transform, is_geographic, metres_per_unit, parse_crs, same_crs
-from .footprint import affine_bounds, mean_pixel_area, project_bounds, project_boxes
-from .graph import Derivation, derivations
-from .levels import bottom_level, footprint_resolution, level_range
-from .matrix import TileMatrix, TileMatrixSet, TmsKind
-from .nodes import coordinate_grid
-from .tms import load_tms, tms_from_json, tms_names
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bounds import BoundingBox, TileLimits
+    from .crs import Transform, is_geographic, metres_per_unit, parse_crs, same_crs
+    from .footprint import affine_bounds, mean_pixel_area, project_bounds, project_boxes
+    from .graph import Derivation, derivations
+    from .levels import bottom_level, footprint_resolution, level_range
+    from .matrix import TileMatrix, TileMatrixSet, TmsKind
+    from .nodes import coordinate_grid
+    from .tms import load_tms, tms_from_json, tms_names
 
 __all__ = [
     "BoundingBox",
@@ -34,3 +40,51 @@ __all__ = [
     "tms_from_json",
     "tms_names",
 ]
+
+_MODULES = {
+    "bounds": (
+        "BoundingBox",
+        "TileLimits",
+    ),
+    "crs": (
+        "Transform",
+        "is_geographic",
+        "metres_per_unit",
+        "parse_crs",
+        "same_crs",
+    ),
+    "footprint": (
+        "affine_bounds",
+        "mean_pixel_area",
+        "project_bounds",
+        "project_boxes",
+    ),
+    "graph": (
+        "Derivation",
+        "derivations",
+    ),
+    "levels": (
+        "bottom_level",
+        "footprint_resolution",
+        "level_range",
+    ),
+    "matrix": (
+        "TileMatrix",
+        "TileMatrixSet",
+        "TmsKind",
+    ),
+    "nodes": ("coordinate_grid",),
+    "tms": (
+        "load_tms",
+        "tms_from_json",
+        "tms_names",
+    ),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at first use: a tile matrix set needs no array, a box no CRS."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

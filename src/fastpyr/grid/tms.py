@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def _unknown(text: str, name: str, is_path: bool) -> str:
 
 @lru_cache(maxsize=1)
 def _facts() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("data/tile_matrix_sets.json").read_text("utf-8")
+    text = Path(__file__).with_name("data").joinpath("tile_matrix_sets.json").read_text("utf-8")
     facts: dict[str, Any] = json.loads(text)
     return facts
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import lru_cache
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,14 @@ def fingerprint(plan: Plan) -> dict[str, Any] | None:
     SourceError when a file has vanished.
     """
     sources: list[Any] = []
+    with_gdal = False
     for mosaic in plan.mosaics:
         for pack in mosaic.packs:
             for source in pack.sources:
                 files = getattr(source, "files", None)
                 if files is None:
                     return None
+                with_gdal |= getattr(source, "needs_gdal", True)
                 sources.append(_source(source, files))
     options = {
         field.name: getattr(plan.options, field.name)
@@ -49,7 +51,7 @@ def fingerprint(plan: Plan) -> dict[str, Any] | None:
     }
     facts = {
         "scratch": _SCRATCH_FORMAT,
-        "versions": _versions(),
+        "versions": _versions(with_gdal),
         "options": options,
         "format": [plan.pixel.format.name, plan.pixel.channels, plan.pixel.nodata, plan.block],
         "grid": [plan.tms.name, _digest(json.dumps(plan.tms.to_json(), sort_keys=True))],
@@ -99,18 +101,36 @@ def _with_sidecars(files: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def _versions() -> dict[str, str]:
+def _versions(with_gdal: bool) -> dict[str, str]:
     """Versions of what decodes, computes and encodes: others may give other bytes."""
+    import numpy
     import pyproj
-    import rasterio
 
-    found = {"fastpyr": __version__, "GDAL": rasterio.__gdal_version__, "PROJ": pyproj.proj_version_str}
-    for package in ("imagecodecs", "isal", "numpy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "unknown"
+    found = {"fastpyr": __version__, "PROJ": pyproj.proj_version_str, "numpy": numpy.__version__}
+    found |= {package: _version(package) for package in ("imagecodecs", "isal")}
+    if with_gdal:
+        import rasterio
+
+        found["GDAL"] = rasterio.__gdal_version__
     return found
+
+
+def _version(package: str) -> str:
+    """Version of an installed package, told by the name of the folder of its metadata: reading those takes longer."""
+    spec = find_spec(package)
+    if spec is None:
+        return "unknown"
+    start, end = f"{package}-", ".dist-info"
+    names = os.listdir(Path(spec.origin).parents[1]) if spec.origin else []
+    versions = [name[len(start) : -len(end)] for name in names if name.startswith(start) and name.endswith(end)]
+    if len(versions) == 1:
+        return versions[0]
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ..errors import ConfigError
-from ..planning import BuildOptions, SourceGroup, read_be4
+from ..planning import BuildOptions, SourceGroup
 from ..source import Source, find_sources, open_source
 
 __all__ = ["Inputs", "SourceLike", "prepare"]
@@ -45,6 +45,8 @@ def prepare(
         groups: tuple[SourceGroup, ...] = (SourceGroup(_open(asked, options.srs)),)
         warnings: tuple[str, ...] = ()
     else:
+        from ..planning import read_be4
+
         conf = read_be4(config)
         options, warnings = conf.options.merged(**given), conf.warnings
         descriptor = conf.descriptor if descriptor is None else descriptor

@@ -203,6 +203,11 @@ class GdalSource:
             found.append(self._mask_file)
         return tuple(dict.fromkeys(found))
 
+    @property
+    def needs_gdal(self) -> bool:
+        """False for a file whose pixels are read without GDAL, unless blocks of it are missing."""
+        return self._blocks is None or self._mask_file is not None
+
     def close(self) -> None:
         """Closes the file in all threads that are not reading it now."""
         _pool.discard(self._path)

@@ -1,0 +1,63 @@
+"""A quick start for the command's own process: work is left out that loading packages does for others.
+
+Nothing here is for a process that only imports fastpyr: what a package does when loaded is then its owner's business.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+__all__ = ["load_pyproj", "spare_this_process"]
+
+_OBJECTS_BEFORE_COLLECTION = 50_000
+"""Loading makes some hundred thousand objects that stay; looking for cycles among them each 700 costs a tenth."""
+_UNUSED = ("pyproj._show_versions", "pyproj.sync")
+"""Parts of pyproj, for bug reports and downloads, whose imports take as long as the rest of it."""
+_CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
+
+
+def spare_this_process() -> None:
+    """To be called before anything is imported."""
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, 20, 20)
+    # Threads of a linear algebra that is never asked for: they spin for a while when NumPy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # rasterio imports boto3 wherever it is installed, for sessions that the command never opens.
+    sys.modules.setdefault("boto3", None)  # type: ignore[arg-type]
+
+
+def load_pyproj() -> None:
+    """Import pyproj without what a process that never enables its network has no use for."""
+    if "pyproj" in sys.modules:
+        return
+    for name in _UNUSED:
+        sys.modules.setdefault(name, _StandIn(name))
+    # an empty bundle: else it looks for the one of certifi, which takes importlib.resources
+    absent = _CERTIFICATES not in os.environ
+    if absent:
+        os.environ[_CERTIFICATES] = ""
+    try:
+        import pyproj  # noqa: F401
+    finally:
+        if absent:
+            del os.environ[_CERTIFICATES]
+
+
+class _StandIn(ModuleType):
+    """A module whose functions load the real one when they are called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            from importlib import import_module
+
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+            return getattr(import_module(self.__name__), name)(*args, **options)
+
+        return call
