@@ -13,6 +13,7 @@ from fastpyr.grid import (
     level_range,
     load_tms,
     mean_pixel_area,
+    median,
     tms_from_json,
 )
 
@@ -185,3 +186,10 @@ def test_resolution_across_the_antimeridian_and_over_the_poles():
 def test_resolution_outside_the_domain():
     with pytest.raises(GridError, match=r"bounds \(1000000000, .* outside the domain of CRS WGS 84 / Pseudo-Mercator"):
         footprint_resolution((1, 0, 1e9, 0, -1, 1e9), 10, 10, "EPSG:32631", "EPSG:3857")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7, 2), (40, 2), (9,)])
+def test_median_is_numpys_to_the_bit(shape):
+    for seed in range(20):
+        values = np.random.default_rng(seed).lognormal(0, 3, shape)
+        np.testing.assert_array_equal(median(values), np.median(values, axis=0))

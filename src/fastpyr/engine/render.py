@@ -18,6 +18,7 @@ from ..grid import (
     Transform,
     coordinate_grid,
     mean_pixel_area,
+    median,
     project_boxes,
 )
 from ..kernels import paint, resample, warp
@@ -317,5 +318,5 @@ def _local_ratio(nodes: NDArray[np.float64], step: int) -> tuple[float, float]:
     usable = lengths[np.isfinite(lengths).all(axis=2)]
     if not usable.size:
         return 1.0, 1.0
-    across_x, across_y = (float(value) for value in np.median(usable, axis=0))
+    across_x, across_y = (float(value) for value in median(usable))
     return _snapped(across_x), _snapped(across_y)

@@ -68,15 +68,22 @@ def fingerprint(plan: Plan) -> dict[str, Any] | None:
 
 def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     """What has changed between two fingerprints that are not equal, in a few words."""
-    if then.get("versions") != now["versions"]:
-        return "it was begun with " + _changes(then.get("versions"), now["versions"], "other versions")
+    versions = "it was begun with " + _changes(then.get("versions"), now["versions"], "other versions")
+    before = then.get("versions")
+    # a package that only one of them needs comes with a change of the sources
+    if not isinstance(before, dict) or any(
+        before[name] != now["versions"][name] for name in before.keys() & now["versions"].keys()
+    ):
+        return versions
     if then.get("sources") != now["sources"]:
         return _source_difference(then.get("sources"), now["sources"])
     if then.get("options") != now["options"]:
         return "it was begun with " + _changes(then.get("options"), now["options"], "other options")
     names = {"format": "tile format", "grid": "tile matrix set", "levels": "levels"}
     changed = [text for name, text in names.items() if then.get(name) != now[name]]
-    return f"it was begun with another {' and '.join(changed)}" if changed else "it was begun by another fastpyr"
+    if changed:
+        return f"it was begun with another {' and '.join(changed)}"
+    return versions if before != now["versions"] else "it was begun by another fastpyr"
 
 
 def _source(source: Source, files: Iterable[Path]) -> list[Any]:
