@@ -15,7 +15,7 @@ import fastpyr
 PACKAGE = Path(fastpyr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 # A room may import only from rooms before it, and from itself.
-ORDER = ["errors", "formats", "_native", "grid", "kernels", "encode", "slab", "store", "source", "pyramid"]
+ORDER = ["frozen", "errors", "formats", "_native", "grid", "kernels", "encode", "slab", "store", "source", "pyramid"]
 ORDER += ["planning", "engine", "run", "cli", "__main__"]
 HEAVY = {"rasterio", "pyproj", "numba", "imagecodecs", "isal", "rich", "PIL", "dask", "boto3", "obstore", "swiftclient"}
 LATE = HEAVY | {"numpy", "click"}  # what ``import fastpyr`` alone must not load

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from .errors import ConfigError, DescriptorError
+from .frozen import frozen
 
 __all__ = [
     "MASK_FORMAT",
@@ -78,7 +78,7 @@ _NAME = re.compile(r"TIFF_(RAW|JPG|JPG90|PNG|LZW|ZIP|PKB)_(UINT8|FLOAT32)")
 _FLOAT_COMPRESSIONS = (Compression.RAW, Compression.LZW, Compression.ZIP, Compression.PKB)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TileFormat:
     """A compression with a sample type: one of the eleven raster format names."""
 
@@ -130,7 +130,7 @@ def default_nodata(sample: SampleType, channels: int) -> tuple[int, ...]:
     return colours if channels in (1, 3) else (*colours, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PixelFormat:
     """Everything that turns pixels into tile bytes and back: format, channels, nodata.
 

@@ -7,21 +7,9 @@ import importlib
 import click
 
 from .. import __version__
+from .main import _VERBS
 
 __all__ = ["cli", "run"]
-
-_VERBS = {
-    "build": "Build a pyramid from georeferenced rasters.",
-    "plan": "Say what build would do, without writing anything.",
-    "info": "Facts of a pyramid, of one slab, or of the CPU paths in use.",
-    "verify": "Check a pyramid in full; exit 0 only if every check holds.",
-    "tile": "Extract one stored tile as a viewer expects it.",
-    "export": "Write a level, or a part of it, as a georeferenced GeoTIFF.",
-    "tms": "List the known tile matrix sets, or show one.",
-    "demo": "Make a small delivery, build its pyramid, verify it, leave a preview.",
-    "bench": "Measure whole jobs against rivals and the floor (in a source checkout).",
-}
-"""The line that ``fastpyr --help`` shows. A verb is the attribute of its name in the module of its name."""
 
 
 class _LazyGroup(click.Group):
@@ -31,15 +19,16 @@ class _LazyGroup(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
+        verb = _VERBS.get(cmd_name)
+        if verb is None:
             return None
-        module = importlib.import_module(f"{__package__}.{cmd_name}")
+        module = importlib.import_module(f"{__package__}.{verb.module}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
+            formatter.write_dl([(name, verb.help) for name, verb in _VERBS.items()])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -22,6 +22,27 @@ __all__ = ["main"]
 _BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
 
 
+class _Verb:
+    """A command: an attribute of a module below fastpyr.cli, both of the verb's name; ``help`` for the overview."""
+
+    def __init__(self, module: str, help: str) -> None:
+        self.module = module
+        self.help = help
+
+
+_VERBS = {
+    "build": _Verb("build", "Build a pyramid from georeferenced rasters."),
+    "plan": _Verb("plan", "Say what build would do, without writing anything."),
+    "info": _Verb("info", "Facts of a pyramid, of one slab, or of the CPU paths in use."),
+    "verify": _Verb("verify", "Check a pyramid in full; exit 0 only if every check holds."),
+    "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
+    "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
+    "tms": _Verb("tms", "List the known tile matrix sets, or show one."),
+    "demo": _Verb("demo", "Make a small delivery, build its pyramid, verify it, leave a preview."),
+    "bench": _Verb("bench", "Measure whole jobs against rivals and the floor (in a source checkout)."),
+}
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line with ``args`` (default: the process's) and return the exit code.
 

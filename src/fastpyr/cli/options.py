@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
 from ..errors import ConfigError
+from ..frozen import frozen
 
 __all__ = ["Request", "build_options", "request_of"]
 
@@ -64,7 +64,7 @@ def build_options(command: Command) -> Command:
     return command
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What the command line asks for, ready for ``fastpyr.build`` and ``fastpyr.plan``."""
 

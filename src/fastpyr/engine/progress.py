@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
+from ..frozen import frozen
+
 __all__ = ["Counter", "Progress", "ProgressCallback"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """State of a build at one moment.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..frozen import frozen
 from ..grid import TileLimits
 
 __all__ = ["SealedSlab", "SlabKey", "SlabSum", "WrittenSlab"]
@@ -24,7 +25,7 @@ class WrittenSlab:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlabSum:
     """What is checked of a scratch file: its bytes, its records and the sum of their checksums."""
 
@@ -33,7 +34,7 @@ class SlabSum:
     check: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SealedSlab:
     """A slab of which all is on disk: its files with their CRC-32 (none when it holds no tile), the range and number
     of its tiles, and what the levels above need of the blocks at home in it."""

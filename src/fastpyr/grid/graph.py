@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from ..frozen import frozen
 from .levels import level_range
 from .matrix import TileMatrixSet
 
 __all__ = ["Derivation", "derivations"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Derivation:
     """How one level is made.
 

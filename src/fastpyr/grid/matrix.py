@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ..errors import GridError
+from ..frozen import frozen
 from .bounds import BoundingBox, TileLimits
 
 __all__ = ["TileMatrix", "TileMatrixSet", "TmsKind"]
@@ -26,7 +27,7 @@ _PIXEL_IN_METRES = 0.00028
 """The standardised rendering pixel of OGC scale denominators."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TileMatrix:
     """One level: a regular grid of tiles. Sizes of cells are in units of the coordinate reference system."""
 

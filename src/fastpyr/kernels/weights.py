@@ -12,7 +12,6 @@ Two rules of widening exist, s being the half-width of the kernel and S = s * ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, isfinite
 from typing import Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..formats import Interpolation
+from ..frozen import frozen
 
 __all__ = [
     "MAX_TAPS",
@@ -119,7 +119,7 @@ def tap_count(interpolation: Interpolation, ratio: float) -> int:
     return ceil(2.0 * half_width(interpolation) * max(1.0, ratio) - TIE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AxisTaps:
     """What one axis of ``resample`` reads for each output coordinate.
 
@@ -200,7 +200,7 @@ def _fold(
     return first, folded, inside
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseTable:
     """Weights of one axis of ``warp`` for every phase (position inside a pixel, in 1/1024).
 

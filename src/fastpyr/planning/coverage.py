@@ -7,11 +7,11 @@ nest in slabs and, in a quadtree, four blocks nest in one block of the next leve
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..frozen import frozen
 from ..grid import TileLimits
 
 __all__ = ["AxisLinks", "Coverage", "block_side", "morton_order"]
@@ -134,7 +134,7 @@ class Coverage:
                 yield int(c[i]), int(r[i])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AxisLinks:
     """How cells of a source level and of a level derived from it meet, along one axis.
 

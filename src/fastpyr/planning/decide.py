@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ConfigError, GridError, SourceError
 from ..formats import Compression, PixelFormat, SampleType, TileFormat
+from ..frozen import frozen
 from ..grid import (
     BoundingBox,
     Derivation,
@@ -34,7 +34,7 @@ DEFAULT_CACHE_BYTES = 256 << 20
 """Decoded source pixels kept for reuse by neighbouring blocks."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceGroup:
     """Sources that make one range of levels. ``bottom`` and ``top`` are level ids, None = automatic."""
 
@@ -43,7 +43,7 @@ class SourceGroup:
     top: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Range:
     """A group with its levels decided."""
 

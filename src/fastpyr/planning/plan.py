@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ..formats import Compression, PixelFormat, SampleType
+from ..frozen import frozen
 from ..grid import Derivation, TileLimits, TileMatrix, TileMatrixSet
 from ..slab import HEADER_SIZE
 from ..source import Mosaic
@@ -25,7 +25,7 @@ _BITS_PER_PIXEL = {
 """Typical size of stored pixels (3 channels uint8; aerial for JPEG, maps for the lossless ones), for estimates only."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A level derived from another one: index of the target level and the block arithmetic of both axes."""
 
@@ -37,7 +37,7 @@ class Link:
     mean: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LevelPlan:
     """One level of the pyramid to be.
 
@@ -64,7 +64,7 @@ class LevelPlan:
         return self.matrix.id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A complete build, decided: levels finest first, every parent after its children."""
 

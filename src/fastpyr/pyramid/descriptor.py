@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, DescriptorError
 from ..formats import MASK_FORMAT, Interpolation, PixelFormat, TileFormat
+from ..frozen import frozen
 from ..grid.bounds import TileLimits
 from .level import LevelDescriptor, StorageType
 
@@ -22,7 +22,7 @@ _MAX_TEXT = 4096
 _VECTOR_FORMAT = "TIFF_PBF_MVT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """A raster pyramid: its grid, its pixels, its levels.
 

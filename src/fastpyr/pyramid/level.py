@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..errors import DescriptorError
 from ..formats import SlabKind
+from ..frozen import frozen
 from ..grid.bounds import TileLimits
 from ..store.layout import FILE_LAYOUT, Layout, StorageType
 from ..store.naming import DEFAULT_PATH_DEPTH, slab_key
@@ -13,7 +12,7 @@ from ..store.naming import DEFAULT_PATH_DEPTH, slab_key
 __all__ = ["LevelDescriptor", "StorageType"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LevelDescriptor:
     """A level as the descriptor has it.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import ConfigError, DescriptorError
+from ..frozen import frozen
 from ..grid.bounds import BoundingBox, TileLimits
 from ..grid.matrix import TileMatrix, TileMatrixSet
 from .level import LevelDescriptor
@@ -35,7 +35,7 @@ class PixelWindow(NamedTuple):
         return self.y1 - self.y0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level:
     """One level of an open pyramid.
 

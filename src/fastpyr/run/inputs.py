@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ..errors import ConfigError
+from ..frozen import frozen
 from ..planning import BuildOptions, SourceGroup
 from ..source import Source, find_sources, open_source
 
@@ -17,7 +17,7 @@ SourceLike = str | os.PathLike[str] | Source
 """A file, a folder, a glob, or an opened source (for instance an ArraySource)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inputs:
     """A build's inputs. ``descriptor`` ends with ``.json``; ``warnings`` are one line each."""
 

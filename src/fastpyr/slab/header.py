@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..errors import SlabError
 from ..formats import Compression, PixelFormat, SampleType, TileFormat
+from ..frozen import frozen
 
 __all__ = [
     "HEADER_SIZE",
@@ -63,7 +63,7 @@ _UNASSOCIATED_ALPHA = 2
 _SUBSAMPLING_2X2 = 2 | 2 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlabHeader:
     """Facts of a slab header.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from fastpyr.errors import SourceError
 from fastpyr.formats import SampleType
+from fastpyr.frozen import frozen
 from fastpyr.grid.bounds import BoundingBox
 
 __all__ = [
@@ -75,7 +75,7 @@ class Affine(NamedTuple):
         return BoundingBox(min(xs), min(ys), max(xs), max(ys))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RasterInfo:
     """Facts of one source raster.
 
@@ -108,7 +108,7 @@ class RasterInfo:
         return self.has_mask or self.sample is SampleType.FLOAT32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlockLayout:
     """How a file stores its pixels. ``sequential``: rows can only be decoded from the top (PNG, JPEG)."""
 

@@ -6,10 +6,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..frozen import frozen
 from .base import BlockLayout, Mask, Pixels
 from .validity import mask_state
 
@@ -44,7 +44,7 @@ def chunk_shape(width: int, height: int, pixel_bytes: int, layout: BlockLayout, 
     return min(height, rows), min(width, cols)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """Decoded pixels, read-only. ``state``: 0 no pixel is data (``pixels`` is then empty), 1 some, 2 all.
 

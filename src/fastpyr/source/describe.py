@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from fastpyr.errors import GridError, SourceError
 from fastpyr.formats import SampleType
+from fastpyr.frozen import frozen
 
 from .base import Affine, BlockLayout, nodata_values
 
@@ -23,7 +23,7 @@ _MAX_BLOCK = 1 << 30
 """Bytes of one stored block: GDAL has to hold it whole, once per thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bands:
     """How to read a dataset's bands.
 

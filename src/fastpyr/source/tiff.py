@@ -11,7 +11,6 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from fastpyr import _native
 from fastpyr.errors import SourceError
+from fastpyr.frozen import frozen
 
 from .base import Pixels, damaged_block
 from .session import HandlePool
@@ -89,7 +89,7 @@ class _Array(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TiffBlocks:
     """Where the blocks of a plain TIFF lie and how they are packed. Any number of threads may read.
 
