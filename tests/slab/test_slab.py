@@ -54,10 +54,16 @@ def test_first_tile(count: int, start: int) -> None:
     assert index.tile_range(0) == (start, 1)
 
 
-def test_payloads_are_not_copied() -> None:
-    tiles = [b"abc", b"defg" * 4, b"h"]
+def test_large_payloads_are_not_copied() -> None:
+    tiles = [b"abc", b"defg" * (1 << 20), b"h"]
     chunks = slab_chunks(GRAY, 1, 1, 3, 1, tiles)
     assert [chunk for chunk in chunks if any(chunk is tile for tile in tiles)] == tiles
+    assert b"".join(chunks[2:]) == b"abc" + bytes(5) + tiles[1] + b"h"
+
+
+def test_small_payloads_come_in_one_piece() -> None:
+    tiles = [b"abc", b"defg" * 4, b"h"]
+    assert slab_chunks(GRAY, 1, 1, 3, 1, tiles)[2:] == [b"abc" + bytes(5) + tiles[1] + b"h"]
 
 
 def test_one_tile() -> None:

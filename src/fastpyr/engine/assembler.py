@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
@@ -30,11 +30,13 @@ class FinishedSlab:
 
 @dataclass(slots=True)
 class _OpenSlab:
+    """Tiles in row-major order, nodata where no block has given one; ``count`` of them were given."""
+
     remaining: int
-    data: dict[int, bytes] = field(default_factory=dict)
-    masks: dict[int, bytes] = field(default_factory=dict)
+    data: list[bytes]
+    masks: list[bytes]
     limits: TileLimits | None = None
-    tiles: int = 0
+    count: int = 0
 
 
 class SlabAssembler:
@@ -81,20 +83,20 @@ class SlabAssembler:
         with self._lock:
             slab = self._open.get(key)
             if slab is None:
-                slab = self._open[key] = _OpenSlab(self._planned(*key))
+                slab = self._open[key] = self._opened(*key)
             slab.remaining -= 1
             if len(rows):
                 found = TileLimits(
                     top + int(rows.min()), top + int(rows.max()), left + int(cols.min()), left + int(cols.max())
                 )
                 slab.limits = found if slab.limits is None else slab.limits.union(found)
-                slab.tiles += len(rows)
+                slab.count += len(rows)
             first = (top - key[1] * self._height) * self._width + left - key[0] * self._width
             for target, tiles in ((slab.data, data), (slab.masks, masks)):
-                for j, tile_row in enumerate(tiles or ()):
-                    for i, tile in enumerate(tile_row):
+                for down, tile_row in enumerate(tiles or ()):
+                    for place, tile in enumerate(tile_row, first + down * self._width):
                         if tile is not None:
-                            target[first + j * self._width + i] = tile
+                            target[place] = tile
             if slab.remaining:
                 return
             del self._open[key]
@@ -102,28 +104,28 @@ class SlabAssembler:
         if slab.limits is not None:
             self._finish(key, slab)
         if self._on_slab is not None:
-            self._on_slab(*key, slab.limits, slab.tiles)
+            self._on_slab(*key, slab.limits, slab.count)
 
     def restore(self, limits: TileLimits | None) -> None:
         """Count the tiles of a slab that was finished by an earlier build."""
         with self._lock:
             self._extend(limits)
 
-    def _planned(self, column: int, row: int) -> int:
-        """Blocks planned inside a slab."""
+    def _opened(self, column: int, row: int) -> _OpenSlab:
         across, down = self._width // self._block, self._height // self._block
         columns, rows = range(column * across, (column + 1) * across), range(row * down, (row + 1) * down)
-        return self._level.blocks.count(columns, rows)
+        tiles = self._width * self._height
+        return _OpenSlab(
+            self._level.blocks.count(columns, rows),
+            [self._nodata[0]] * tiles,
+            [self._nodata[1]] * tiles if self._mask else [],
+        )
 
     def _extend(self, found: TileLimits | None) -> None:
         if found is not None:
             self._limits = found if self._limits is None else self._limits.union(found)
 
     def _finish(self, key: tuple[int, int], slab: _OpenSlab) -> None:
-        count = self._width * self._height
-        kinds = [(SlabKind.DATA, slab.data, self._nodata[0])]
+        self._write(FinishedSlab(self._level.id, SlabKind.DATA, *key, slab.data))
         if self._mask:
-            kinds.append((SlabKind.MASK, slab.masks, self._nodata[1]))
-        for kind, tiles, missing in kinds:
-            whole = [tiles.get(number, missing) for number in range(count)]
-            self._write(FinishedSlab(self._level.id, kind, *key, whole))
+            self._write(FinishedSlab(self._level.id, SlabKind.MASK, *key, slab.masks))

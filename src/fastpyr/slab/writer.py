@@ -6,8 +6,10 @@ before it, the gap filled with zeros. The file ends with the last tile's last by
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import SlabError
 from ..formats import PixelFormat
@@ -17,6 +19,8 @@ __all__ = ["slab_bytes", "slab_chunks", "slab_size", "vector_slab_chunks"]
 
 _ALIGNMENT = 16
 _GAPS = tuple(bytes(n) for n in range(_ALIGNMENT))
+_JOINED = 1 << 22
+"""Bytes up to which a slab's tiles are joined: hundreds of buffers cost more to hand around than to copy."""
 
 
 def slab_size(sizes: Sequence[int]) -> int:
@@ -28,35 +32,34 @@ def slab_size(sizes: Sequence[int]) -> int:
     return end
 
 
-def _layout(tiles: Sequence[bytes]) -> tuple[list[int], list[int], list[bytes]]:
-    """Starts, sizes, and the payloads with the gaps between them."""
-    starts: list[int] = []
-    sizes: list[int] = []
-    chunks: list[bytes] = []
-    position = first_tile_offset(len(tiles))
-    gap = 0
-    for tile in tiles:
-        if gap and tile:
-            chunks.append(_GAPS[gap])
-            gap = 0
-        starts.append(position)
-        size = len(tile)
-        sizes.append(size)
-        if size:
-            chunks.append(tile)
-            end = position + size
-            gap = -end % _ALIGNMENT
-            position = end + gap
-            if end > MAX_SLAB_SIZE:
-                raise SlabError(
-                    f"the slab would exceed {MAX_SLAB_SIZE} bytes (2 GiB - 1), which no reader can address: "
-                    "use fewer tiles per slab (--width, --height) or a stronger compression"
-                )
+def _layout(tiles: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64], list[bytes]]:
+    """Starts, sizes, and the payloads with the gaps between them: many small ones as one copy, large ones as they
+    are."""
+    sizes = np.fromiter(map(len, tiles), np.int64, len(tiles))
+    first = first_tile_offset(len(tiles))
+    used = np.flatnonzero(sizes)
+    room = -(-sizes // _ALIGNMENT) * _ALIGNMENT
+    if used.size:  # the only tile whose start may be no multiple
+        room[used[0]] += -(first + sizes[used[0]]) % _ALIGNMENT - -sizes[used[0]] % _ALIGNMENT
+    ends = first + np.cumsum(room)
+    starts = ends - room
+    total = int((starts + sizes).max(initial=0))
+    if total > MAX_SLAB_SIZE:
+        raise SlabError(
+            f"the slab would exceed {MAX_SLAB_SIZE} bytes (2 GiB - 1), which no reader can address: "
+            "use fewer tiles per slab (--width, --height) or a stronger compression"
+        )
+    gaps = room - sizes
+    gaps[used[-1:]] = 0  # the file ends with the last tile
+    parts: list[bytes] = [b""] * (2 * len(tiles))
+    parts[::2] = tiles
+    parts[1::2] = [_GAPS[gap] for gap in gaps.tolist()]
+    chunks = [b"".join(parts)] if total <= _JOINED else [part for part in parts if part]
     return starts, sizes, chunks
 
 
-def _index(starts: list[int], sizes: list[int]) -> bytes:
-    return struct.pack(f"<{len(starts)}I{len(sizes)}I", *starts, *sizes)
+def _index(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> bytes:
+    return np.concatenate((starts, sizes)).astype("<u4").tobytes()
 
 
 def slab_chunks(
@@ -64,15 +67,16 @@ def slab_chunks(
 ) -> list[bytes]:
     """The bytes of a slab as a list to be written one after the other: header, index, tiles and gaps.
 
-    ``tiles`` are the ``cols`` * ``rows`` encoded tiles, row by row from the top left; nothing is copied. Raises
+    ``tiles`` are the ``cols`` * ``rows`` encoded tiles, row by row from the top left; those of a slab up to 4 MiB come
+    joined, those of a larger one are not copied. Raises
     SlabError for a wrong number of tiles, an empty tile (a raster slab holds all its tiles) or more than 2 GiB - 1.
     """
     if len(tiles) != cols * rows:
         raise SlabError(f"a slab of {cols} x {rows} tiles needs {cols * rows} of them, not {len(tiles)}")
     starts, sizes, chunks = _layout(tiles)
-    if 0 in sizes:
-        raise SlabError(f"tile {sizes.index(0)} of the slab is empty: write the nodata tile instead")
-    header = slab_header(fmt, tile_width, tile_height, cols, rows, first_tile=(starts[0], sizes[0]))
+    if not sizes.all():
+        raise SlabError(f"tile {int(np.argmin(sizes))} of the slab is empty: write the nodata tile instead")
+    header = slab_header(fmt, tile_width, tile_height, cols, rows, first_tile=(int(starts[0]), int(sizes[0])))
     return [header, _index(starts, sizes), *chunks]
 
 
@@ -89,5 +93,5 @@ def vector_slab_chunks(tiles: Sequence[bytes]) -> list[bytes]:
     Payloads are stored as they are. Raises SlabError when there is no tile or more than 2 GiB - 1 bytes.
     """
     starts, sizes, chunks = _layout(tiles)
-    header = vector_header(len(tiles), first_tile=(starts[0], sizes[0]) if tiles else None)
+    header = vector_header(len(tiles), first_tile=(int(starts[0]), int(sizes[0])) if tiles else None)
     return [header, _index(starts, sizes), *chunks]
