@@ -66,6 +66,26 @@ def mask_states(mask: Buffer, tile_rows: int, tile_cols: int, out: Buffer) -> No
 def convert_channels(src: Buffer, out: Buffer) -> None:
     """uint8: any of 1..4 channels to any; float32: 1 to 3, 3 to 1, or a copy. See ``fastpyr.kernels``."""
 
+# --- arena -----------------------------------------------------------------------------------------------------
+
+class Arena:
+    """Memory that is lent in pieces and comes back when the last reference to a piece goes. Safe for many threads.
+
+    ``size`` bytes of address space: pages are made (large ones on Linux) when they are first written, stay while any
+    piece is lent, and go back to the system with the last one.
+    """
+
+    size: int
+    def __init__(self, size: int) -> None: ...
+    def take(self, size: int) -> Loan | None:
+        """``size`` uninitialised bytes that start at a multiple of 64; None when there is no room."""
+    @property
+    def used(self) -> int:
+        """Bytes lent now."""
+
+class Loan(Buffer):
+    """A piece of an arena: a writable buffer."""
+
 # --- resample, warp --------------------------------------------------------------------------------------------
 
 def resample_nearest(

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.memory import pooled_empty
+
 __all__ = ["BlockPool", "Scratch"]
 
 
@@ -42,7 +44,7 @@ class BlockPool:
         with self._lock:
             pair = self._free.pop() if self._free else None
         if pair is None:
-            return np.empty(self.shape, self.dtype), np.zeros(self.shape[:2], np.uint8)
+            return pooled_empty(self.shape, self.dtype), np.zeros(self.shape[:2], np.uint8)
         pair[1].fill(0)
         return pair
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastpyr.errors import SourceError
+from fastpyr.kernels.memory import pooled_empty
 
 from .base import BlockLayout, Mask, Pixels, RasterInfo, check_window, damaged_block, undecodable
 from .describe import Bands, crs_of, describe_bands, layout_of, transform_of
@@ -111,7 +112,7 @@ class GdalSource:
         """The window in fresh arrays. See ``Source.read``; errors name the file and the block that failed."""
         check_window(self.info, x0, y0, x1, y1)
         bands = self._bands
-        raw = np.empty((y1 - y0, x1 - x0, len(bands.order)), bands.sample.dtype)
+        raw = pooled_empty((y1 - y0, x1 - x0, len(bands.order)), bands.sample.dtype)
         own = np.empty(raw.shape[:2], np.uint8) if bands.mask_band else None
         with self._turn:
             if self._blocks is None or not self._blocks.read(x0, y0, raw):
