@@ -67,6 +67,8 @@ def read(pack, x0, y0, x1, y1):
     out = np.full((shape[0], shape[1] + 7, pack.channels), 77, pack.sample.dtype)[:, 3:-4]
     mask = np.full((shape[0], shape[1] + 7), 99, np.uint8)[:, 3:-4]
     state = pack.read(x0, y0, x1, y1, out, mask)
+    if state == 2:  # the mask says nothing
+        mask[...] = 255
     return state, out, mask
 
 

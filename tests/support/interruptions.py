@@ -87,7 +87,7 @@ def rendered() -> Iterator[list[tuple[int, int]]]:
     """The blocks that are made from sources, by their first pixel."""
     real, found = Renderer.render, []
 
-    def render(self: Renderer, px: int, py: int, *args: Any) -> bool:
+    def render(self: Renderer, px: int, py: int, *args: Any) -> int:
         found.append((px, py))
         return real(self, px, py, *args)
 

@@ -7,11 +7,10 @@ No pixel is read twice, and none is written anywhere but in slabs and, with a jo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +18,20 @@ from numpy.typing import NDArray
 from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
 from ..formats import SlabKind
 from ..grid import TileLimits
-from ..kernels import decimate, fill_nodata, mask_states, reduce2x2
-from ..planning import Link, Plan
+from ..kernels import decimate, fill_nodata, reduce2x2
+from ..planning import AxisLinks, Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
 from .assembler import FinishedSlab, SlabAssembler
+from .block import EMPTY, FULL, MIXED, Area, Block, BlockPool
 from .journal import Journal
 from .progress import Counter, ProgressCallback
 from .records import Gift, TileRows, Tiles
 from .render import Renderer
-from .scratch import BlockPool, Scratch
+from .scratch import Scratch
 from .written import SealedSlab, WrittenSlab
 
 __all__ = ["BuildResult", "Builder", "Task", "Worker"]
-
-_EMPTY, _MIXED, _FULL = 0, 1, 2
 
 Task = tuple[int, int, int] | SealedSlab
 """A block to make from the sources (level index, column, row), or a slab of an earlier build to go on from."""
@@ -47,16 +45,6 @@ class BuildResult:
     slabs: tuple[WrittenSlab, ...]
     tiles: int
     pixels: int
-
-
-@dataclass(slots=True)
-class _Block:
-    """A block of a derived level that waits for its children."""
-
-    pixels: NDArray[Any]
-    mask: NDArray[np.uint8]
-    present: NDArray[np.bool_]
-    remaining: int
 
 
 @dataclass(slots=True)
@@ -113,7 +101,7 @@ class Builder:
         self._position = {level.id: index for index, level in enumerate(plan.levels)}
         self._source_of = {link.target: index for index, links in enumerate(self._links) for link in links}
         self._link_to = {link.target: link for links in self._links for link in links}
-        self._waiting: dict[tuple[int, int, int], _Block] = {}
+        self._waiting: dict[tuple[int, int, int], Block] = {}
         self._lock = Lock()
         self._slabs: list[WrittenSlab] = []
         self._counter = Counter({level.id: len(level.blocks) for level in plan.levels}, progress)
@@ -141,15 +129,21 @@ class Builder:
             index, column, row, block = ready.pop()
             ready += self._finish(index, column, row, block, worker, bool(block.present.any()))
 
-    def _make(self, index: int, column: int, row: int, worker: Worker) -> list[tuple[int, int, int, _Block]]:
+    def _make(self, index: int, column: int, row: int, worker: Worker) -> list[tuple[int, int, int, Block]]:
         """Make one block from the sources. Returns the parents it completes."""
         renderer = self._renderers[index]
         assert renderer is not None  # source_blocks() only yields levels made from the sources
-        pixels, mask = self._pool.take()
+        pixels, mask = self._pool.take(), self._pool.take_mask()
         side = self.plan.block
-        drawn = renderer.render(column * side * self._tile[1], row * side * self._tile[0], pixels, mask, worker.scratch)
-        present = np.zeros((side, side), np.bool_)
-        return self._finish(index, column, row, _Block(pixels, mask, present, 0), worker, drawn)
+        state = renderer.render(column * side * self._tile[1], row * side * self._tile[0], pixels, mask, worker.scratch)
+        block = Block(pixels, np.zeros((side, side), np.bool_))
+        if state == MIXED:
+            block.mask = mask
+        else:
+            self._pool.give_mask(mask)
+        if state == FULL:
+            block.whole.append(block.all_of_it)
+        return self._finish(index, column, row, block, worker, state != EMPTY)
 
     def result(self) -> BuildResult:
         """What was written. Call when every task is done."""
@@ -157,8 +151,8 @@ class Builder:
         return BuildResult(limits, tuple(sorted(self._slabs)), self._counter.tiles, self._counter.pixels)
 
     def _finish(
-        self, index: int, column: int, row: int, block: _Block, worker: Worker, has_data: bool
-    ) -> list[tuple[int, int, int, _Block]]:
+        self, index: int, column: int, row: int, block: Block, worker: Worker, has_data: bool
+    ) -> list[tuple[int, int, int, Block]]:
         """Encode a complete block, hand its tiles to their slab and its pixels to its parents.
 
         ``has_data``: it may hold pixels that are data, or tiles that are stored for what lies below them.
@@ -168,7 +162,7 @@ class Builder:
         masks: TileRows | None = None
         states = None
         if has_data:
-            states = mask_states(block.mask, *self._tile)
+            states = block.states(*self._tile, self._pool)
             if not self._by_mean[index]:
                 self._mark_data(index, column, row, states, block.present)
             self._fill_mixed(block, states)
@@ -177,7 +171,7 @@ class Builder:
         for link in self._links[index]:
             ready += self._hand_up(link, column, row, block, states, worker)
         self._store_tiles(Tiles(index, column, row, block.present, data, masks), worker)
-        self._pool.give(block.pixels, block.mask)
+        self._pool.give(block)
         return ready
 
     def _store_tiles(self, tiles: Tiles, worker: Worker) -> None:
@@ -195,28 +189,32 @@ class Builder:
         level, count = self.plan.levels[tiles.level].id, int(tiles.present.sum())
         self._counter.block(level, count, self._tile[0] * self._tile[1])
 
-    def _fill_mixed(self, block: _Block, states: NDArray[np.uint8]) -> None:
+    def _fill_mixed(self, block: Block, states: NDArray[np.uint8]) -> None:
         """Nodata wherever the mask is 0 in tiles that will be encoded. Pixels of empty tiles are never looked at."""
         height, width = self._tile
-        for j, i in zip(*np.nonzero(states == _MIXED), strict=True):
+        if block.mask is None:
+            return
+        for j, i in zip(*np.nonzero(states == MIXED), strict=True):
             tile = np.s_[j * height : (j + 1) * height, i * width : (i + 1) * width]
             fill_nodata(block.pixels[tile], block.mask[tile], self.plan.pixel.nodata)
 
-    def _encode(self, block: _Block, states: NDArray[np.uint8], worker: Worker) -> tuple[TileRows, TileRows | None]:
-        data = worker.data.encode_block(block.pixels, (states != _EMPTY) & block.present)
+    def _encode(self, block: Block, states: NDArray[np.uint8], worker: Worker) -> tuple[TileRows, TileRows | None]:
+        data = worker.data.encode_block(block.pixels, (states != EMPTY) & block.present)
         if not self.plan.options.mask:
             return data, None
-        mixed, full = (states == _MIXED) & block.present, (states == _FULL) & block.present
-        masks: Sequence[list[bytes | None]] = worker.mask.encode_block(block.mask[:, :, None], mixed)
-        for j, i in zip(*np.nonzero(full), strict=True):
+        side = self.plan.block
+        masks: list[list[bytes | None]] = [[None] * side for _ in range(side)]
+        if block.mask is not None:
+            masks = worker.mask.encode_block(block.mask[:, :, None], (states == MIXED) & block.present)
+        for j, i in np.argwhere((states == FULL) & block.present).tolist():
             masks[j][i] = self._full_mask_tile
         return data, masks
 
     def _hand_up(
-        self, link: Link, column: int, row: int, block: _Block, states: NDArray[np.uint8] | None, worker: Worker
-    ) -> list[tuple[int, int, int, _Block]]:
+        self, link: Link, column: int, row: int, block: Block, states: NDArray[np.uint8] | None, worker: Worker
+    ) -> list[tuple[int, int, int, Block]]:
         """Reduce or decimate a block into every parent it reaches along one link."""
-        ready: list[tuple[int, int, int, _Block]] = []
+        ready: list[tuple[int, int, int, Block]] = []
         journal = self._journal
         home = None if journal is None else journal.home((self._source_of[link.target], column, row))
         cells = self.plan.levels[link.target].blocks
@@ -236,7 +234,7 @@ class Builder:
                     ready.append((*key, parent))
         return ready
 
-    def _given(self, key: tuple[int, int, int], parent: _Block, children: int) -> bool:
+    def _given(self, key: tuple[int, int, int], parent: Block, children: int) -> bool:
         """``children`` have given a waiting block what they had to give. True when it is complete."""
         with self._lock:
             parent.remaining -= children
@@ -245,7 +243,7 @@ class Builder:
             del self._waiting[key]
             return True
 
-    def _parent(self, key: tuple[int, int, int], link: Link) -> _Block:
+    def _parent(self, key: tuple[int, int, int], link: Link) -> Block:
         """The waiting block ``key``, created by its first child."""
         with self._lock:
             parent = self._waiting.get(key)
@@ -253,7 +251,7 @@ class Builder:
                 source = self.plan.levels[self._source_of[link.target]]
                 children = source.blocks.count(link.columns.sources(key[1]), link.rows.sources(key[2]))
                 side = self.plan.block
-                parent = _Block(*self._pool.take(), np.zeros((side, side), np.bool_), children)
+                parent = Block(self._pool.take(), np.zeros((side, side), np.bool_), remaining=children)
                 self._waiting[key] = parent
             return parent
 
@@ -264,13 +262,13 @@ class Builder:
         row: int,
         target_column: int,
         target_row: int,
-        block: _Block,
+        block: Block,
         states: NDArray[np.uint8],
-        parent: _Block,
-    ) -> tuple[slice, slice] | None:
+        parent: Block,
+    ) -> Area | None:
         """Write what one child gives to one parent: its own rectangle, so that children need no lock.
 
-        Returns the rows and columns of that rectangle, None when it gives no pixel.
+        Returns that rectangle, None when it gives no pixel.
         """
         self._mark_present(link, column, row, target_column, target_row, block, parent)
         source_x, x, width = link.columns.picks(column, target_column)
@@ -278,20 +276,38 @@ class Builder:
         if not width or not height or not states.any():
             return None
         filled = slice(y, y + height), slice(x, x + width)
-        out, out_mask = parent.pixels[filled], parent.mask[filled]
-        full = bool((states == _FULL).all())
-        if link.mean:
-            mask = None if full else block.mask
-            options = self.plan.options
-            reduce2x2(
-                block.pixels, out, mask=mask, out_mask=out_mask, nodata=self.plan.pixel.nodata, gamma=options.gamma
-            )
-        else:
-            decimate(block.pixels, link.columns.ratio, (source_x, source_y), out, mask=block.mask, out_mask=out_mask)
+        if not link.mean:
+            full = bool((states == FULL).all())
+            out_mask = parent.give(filled, self._lock, self._pool, full=full)
+            mask, offset = None if full else block.mask, (source_x, source_y)
+            decimate(block.pixels, link.columns.ratio, offset, parent.pixels[filled], mask=mask, out_mask=out_mask)
+            return filled
+        taken, full = self._data_area(states)
+        rows, columns = (slice(part.start // 2, part.stop // 2) for part in taken)
+        filled = slice(y + rows.start, y + rows.stop), slice(x + columns.start, x + columns.stop)
+        reduce2x2(
+            block.pixels[taken],
+            parent.pixels[filled],
+            mask=None if full or block.mask is None else block.mask[taken],
+            out_mask=parent.give(filled, self._lock, self._pool, full=full),
+            nodata=self.plan.pixel.nodata,
+            gamma=self.plan.options.gamma,
+        )
         return filled
 
+    def _data_area(self, states: NDArray[np.uint8]) -> tuple[Area, bool]:
+        """The rectangle of the tiles that are not empty, and whether all of its pixels are data."""
+        height, width = self._tile
+        if states.all() or height % 2 or width % 2:
+            side = len(states)
+            return (slice(0, side * height), slice(0, side * width)), bool((states == FULL).all())
+        j, i = np.nonzero(states)
+        top, bottom, left, right = int(j[0]), int(j[-1]) + 1, int(i.min()), int(i.max()) + 1
+        area = slice(top * height, bottom * height), slice(left * width, right * width)
+        return area, bool((states[top:bottom, left:right] == FULL).all())
+
     def _mark_present(
-        self, link: Link, column: int, row: int, target_column: int, target_row: int, block: _Block, parent: _Block
+        self, link: Link, column: int, row: int, target_column: int, target_row: int, block: Block, parent: Block
     ) -> None:
         """A parent's tile is stored when a tile below it is, whatever the reduction left of its pixels."""
         side, level = self.plan.block, self.plan.levels[link.target]
@@ -301,11 +317,11 @@ class Builder:
             # A picked pixel may lie anywhere in the area it stands for: keep to the footprint of the sources.
             columns = range(max(columns.start, level.limits.min_col), min(columns.stop, level.limits.max_col + 1))
             rows = range(max(rows.start, level.limits.min_row), min(rows.stop, level.limits.max_row + 1))
-        for j, i in zip(*np.nonzero(block.present), strict=True):
-            for y in link.tile_rows.targets(row * side + int(j)):
-                for x in link.tile_columns.targets(column * side + int(i)):
-                    if y in rows and x in columns:
-                        parent.present[y - top, x - left] = True
+        down = _reached(link.tile_rows, row * side, top, side, rows)
+        across = _reached(link.tile_columns, column * side, left, side, columns)
+        marks = down.T @ block.present @ across
+        with self._lock:
+            parent.present |= marks
 
     def _tiles_of(self, index: int, column: int, row: int) -> tuple[range, range]:
         """Columns and rows of the tiles of a block that exist: edge blocks reach beyond the matrix."""
@@ -321,7 +337,7 @@ class Builder:
     ) -> None:
         """Tiles that hold data are stored."""
         columns, rows = self._tiles_of(index, column, row)
-        present[: len(rows), : len(columns)] |= states[: len(rows), : len(columns)] != _EMPTY
+        present[: len(rows), : len(columns)] |= states[: len(rows), : len(columns)] != EMPTY
 
     def _write_slab(self, slab: FinishedSlab) -> None:
         options, plan = self.plan.options, self.plan
@@ -349,7 +365,7 @@ class Builder:
             level = self.plan.levels[key[0]].id
             self._counter.resumed(level, journal.block_count(key), slab.tiles, tile_pixels, sizes)
 
-    def _feed(self, slab: SealedSlab) -> list[tuple[int, int, int, _Block]]:
+    def _feed(self, slab: SealedSlab) -> list[tuple[int, int, int, Block]]:
         """Give others what an earlier build kept of a slab. Returns the blocks that are complete now."""
         journal = self._journal
         assert journal is not None  # tasks() only yields slabs of a journal
@@ -365,16 +381,30 @@ class Builder:
                 height, width = record.pixels.shape[:2]
                 place = slice(record.y, record.y + height), slice(record.x, record.x + width)
                 parent.pixels[place] = record.pixels
-                parent.mask[place] = 255 if record.mask is None else record.mask
+                plane = parent.give(place, self._lock, self._pool, full=record.mask is None)
+                if plane is not None and record.mask is not None:
+                    plane[...] = record.mask
         return [(*key, parent) for key, parent in waiting.items() if self._given(key, parent, counts[key])]
 
 
-def _gift(key: tuple[int, int, int], parent: _Block, filled: tuple[slice, slice] | None) -> Gift:
+def _gift(key: tuple[int, int, int], parent: Block, filled: Area | None) -> Gift:
     """What a waiting block has of the child that filled a part of it."""
     if filled is None:
         return Gift(*key, 0, 0, None, None, parent.present)
     rows, columns = filled
-    return Gift(*key, columns.start, rows.start, parent.pixels[filled], parent.mask[filled], parent.present)
+    mask = None if parent.mask is None else parent.mask[filled]  # None: all areas given so far are data
+    return Gift(*key, columns.start, rows.start, parent.pixels[filled], mask, parent.present)
+
+
+def _reached(links: AxisLinks, first: int, target_first: int, side: int, wanted: range) -> NDArray[np.bool_]:
+    """(source, target): which of ``side`` target tiles each of ``side`` source tiles reaches, along one axis and among
+    those ``wanted``."""
+    found = np.zeros((side, side), np.bool_)
+    for n in range(side):
+        hits = links.targets(first + n)
+        start, stop = max(hits.start, wanted.start, target_first), min(hits.stop, wanted.stop, target_first + side)
+        found[n, start - target_first : max(start, stop) - target_first] = True
+    return found
 
 
 def _slab_done(journal: Journal, index: int, column: int, row: int, limits: TileLimits | None, tiles: int) -> None:

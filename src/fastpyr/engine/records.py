@@ -98,20 +98,19 @@ Part: TypeAlias = bytes | memoryview
 
 
 def pack(record: Record, scratch: Scratch) -> tuple[list[Part], int, int]:
-    """The parts of a record's bytes, their size together and their CRC-32; valid until the next call.
-
-    The mask of a gift to pack is not None when there are pixels.
-    """
+    """The parts of a record's bytes, their size together and their CRC-32; valid until the next call."""
     present = int.from_bytes(np.packbits(record.present).tobytes(), "big")
     names = record.level, record.column, record.row, present
     if isinstance(record, Tiles):
         return _packed(_MAGIC_TILES, (*names, 0, 0, 0, 0, 0), _tile_parts(record))
     height, width, state = 0, 0, _EMPTY
     planes: list[NDArray[Any]] = []
-    if record.pixels is not None and record.mask is not None and record.mask.size:
-        height, width = record.mask.shape
-        state = int(mask_states(record.mask, height, width)[0, 0])
-        planes = [[], [record.pixels, record.mask], [record.pixels]][state]
+    if record.pixels is not None and record.pixels.size:
+        height, width = record.pixels.shape[:2]
+        planes, state = [record.pixels], _FULL
+        if record.mask is not None:
+            state = int(mask_states(record.mask, height, width)[0, 0])
+            planes = [[], [record.pixels, record.mask], [record.pixels]][state]
     # Copied once: rows of a view are too short to be written one by one.
     body = scratch.array("record", (sum(plane.nbytes for plane in planes),), "uint8")
     at = 0

@@ -23,6 +23,7 @@ from ..grid import (
 )
 from ..kernels import paint, resample, warp
 from ..source import Mosaic, Pack, ReducedPack
+from .block import EMPTY, FULL, MIXED
 from .scratch import Scratch
 
 __all__ = ["Renderer"]
@@ -51,12 +52,16 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Source pixels that a part of a block needs: columns x0..x1-1, rows y0..y1-1 of the pack's grid."""
+    """Source pixels that a part of a block needs: columns x0..x1-1, rows y0..y1-1 of the pack's grid.
+
+    ``inside``: all positions asked for lie between the centres of pixels of the pack.
+    """
 
     x0: int
     y0: int
     x1: int
     y1: int
+    inside: bool
 
     @property
     def size(self) -> int:
@@ -141,35 +146,49 @@ class Renderer:
         self.width = matrix.matrix_width * matrix.tile_width
         self.height = matrix.matrix_height * matrix.tile_height
 
-    def render(self, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
+    def render(self, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> int:
         """Fill a block whose top-left pixel is (px, py) of the level.
 
-        ``out`` is (rows, cols, channels) uninitialised, ``mask`` (rows, cols) all 0. On return ``mask`` is 255 at
-        data and ``out`` holds data there; elsewhere ``out`` is nodata or untouched. Returns False when no source
-        has data in the block. Raises SourceError naming the file that cannot be read.
+        ``out`` is (rows, cols, channels) and ``mask`` (rows, cols), both uninitialised. Returns EMPTY when no source
+        has data in the block, FULL when all of ``out`` is data, else MIXED: ``mask`` is then 255 where ``out`` holds
+        data and 0 elsewhere, where ``out`` is nodata or untouched. Raises SourceError naming the file that cannot be
+        read.
         """
         # Edge blocks reach beyond the matrix: nothing is drawn there.
         rows, cols = min(out.shape[0], self.height - py), min(out.shape[1], self.width - px)
-        out, mask = out[:rows, :cols], mask[:rows, :cols]
-        cell, matrix = self.matrix.cell_size, self.matrix
+        state = self._render(px, py, out[:rows, :cols], mask[:rows, :cols], scratch)
+        if state == EMPTY or (rows, cols) == mask.shape:
+            return state
+        if state == FULL:
+            mask[:rows, :cols] = 255
+        mask[rows:] = 0
+        mask[:rows, cols:] = 0
+        return MIXED
+
+    def _render(self, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> int:
+        (rows, cols), cell, matrix = mask.shape, self.matrix.cell_size, self.matrix
         left, top = matrix.origin_x + px * cell, matrix.origin_y - py * cell
         box = BoundingBox(left, top - rows * cell, left + cols * cell, top)
-        drawn = False
+        state = EMPTY
         for view in self.views:
             if all(part.intersection(box) is None for part in view.boxes):
                 continue
-            if not drawn:
-                drawn = self._draw(view, px, py, out, mask, scratch)
+            if state == EMPTY:
+                state = self._draw(view, px, py, out, mask, scratch)
                 continue
             over = scratch.array("over", out.shape, self.pixel.dtype)
             over_mask = scratch.array("over_mask", mask.shape, "uint8")
-            over_mask.fill(0)
-            if self._draw(view, px, py, over, over_mask, scratch):
-                paint(out, mask, over, over_mask)
-        return drawn
+            added = self._draw(view, px, py, over, over_mask, scratch)
+            if added != EMPTY:
+                paint(out, mask if state == MIXED else None, over, over_mask if added == MIXED else None)
+                state = max(state, added)
+        return state
 
-    def _draw(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
-        """Draw one pack on a block or on a part of it, in four parts when its window is too large."""
+    def _draw(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> int:
+        """Draw one pack on a block or on a part of it, in four parts when its window is too large.
+
+        Returns a state; all of the mask is written when it is MIXED, any of it otherwise.
+        """
         rows, cols = mask.shape
         if view.straight:
             nodes, step = None, 0
@@ -191,13 +210,16 @@ class Renderer:
                 raise GridError(f"level {self.matrix.id}, pixel ({px}, {py}): {error}") from error
             window, ratio = self._curved_window(view, nodes, step)
         if window is None:
-            return False
+            return EMPTY
         if window.size > WINDOW_PIXELS and max(rows, cols) > 1:
             return self._draw_parts(view, px, py, out, mask, scratch)
-        pixels, source_mask = self._read(view, window, out, mask, scratch)
+        if view.copies:
+            return view.pack.read(window.x0, window.y0, window.x1, window.y1, out, mask)
+        pixels, source_mask = self._read(view, window, scratch)
         if pixels is None:
-            return bool(source_mask)
-        nodata = self.pixel.nodata
+            return EMPTY
+        state = FULL if window.inside and source_mask is None else MIXED
+        out_mask, nodata = None if state == FULL else mask, self.pixel.nodata
         if nodes is None:
             resample(
                 pixels,
@@ -208,7 +230,7 @@ class Renderer:
                 ry=view.ratio[1],
                 interpolation=self.interpolation,
                 mask=source_mask,
-                out_mask=mask,
+                out_mask=out_mask,
                 nodata=nodata,
             )
         else:
@@ -221,57 +243,53 @@ class Renderer:
                 interpolation=self.interpolation,
                 ratio=ratio,
                 mask=source_mask,
-                out_mask=mask,
+                out_mask=out_mask,
                 nodata=nodata,
             )
-        return True
+        return state
 
-    def _draw_parts(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> bool:
+    def _draw_parts(self, view: _PackView, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> int:
         rows, cols = mask.shape
-        drawn = False
         half_rows, half_cols = max(1, rows // 2), max(1, cols // 2)
+        parts = []
         for top in {0, half_rows} - {rows}:
             for left in {0, half_cols} - {cols}:
-                bottom = half_rows if top == 0 else rows
-                right = half_cols if left == 0 else cols
-                part, part_mask = out[top:bottom, left:right], mask[top:bottom, left:right]
-                drawn |= self._draw(view, px + left, py + top, part, part_mask, scratch)
-        return drawn
+                part = np.s_[top : half_rows if top == 0 else rows, left : half_cols if left == 0 else cols]
+                parts.append((part, self._draw(view, px + left, py + top, out[part], mask[part], scratch)))
+        states = {state for _, state in parts}
+        if len(states) == 1:
+            return states.pop()
+        for part, state in parts:
+            if state != MIXED:
+                mask[part] = 255 if state == FULL else 0
+        return MIXED
 
-    def _read(
-        self, view: _PackView, window: _Window, out: Pixels, mask: Mask, scratch: Scratch
-    ) -> tuple[Pixels | None, Any]:
-        """Pixels and mask (None = all data) of a window.
-
-        Where grids coincide the window goes straight into the block: then pixels is None and the second value says
-        whether there was any data. Without data the result is (None, False).
-        """
-        pack = view.pack
-        if view.copies:
-            status = pack.read(window.x0, window.y0, window.x1, window.y1, out, mask)
-            return None, status > 0
+    def _read(self, view: _PackView, window: _Window, scratch: Scratch) -> tuple[Pixels | None, Any]:
+        """Pixels and mask (None = all data) of a window; (None, None) when no pixel is data."""
         shape = (window.y1 - window.y0, window.x1 - window.x0, self.pixel.channels)
         pixels = scratch.array("window", shape, self.pixel.dtype)
-        source_mask = scratch.array("window_mask", shape[:2], "uint8")
-        status = pack.read(window.x0, window.y0, window.x1, window.y1, pixels, source_mask)
-        if status == 0:
-            return None, False
-        return pixels, None if status == 2 else source_mask
+        mask = scratch.array("window_mask", shape[:2], "uint8")
+        state = view.pack.read(window.x0, window.y0, window.x1, window.y1, pixels, mask)
+        if state == EMPTY:
+            return None, None
+        return pixels, None if state == FULL else mask
 
     def _straight_window(self, view: _PackView, px: int, py: int, rows: int, cols: int) -> _Window | None:
         """Window of a part of a block when pixel axes are parallel; None when it misses the pack."""
-        spans = []
+        spans, inside = [], True
         for axis, first, count, length in ((0, px, cols, view.pack.width), (1, py, rows, view.pack.height)):
             start = view.start[axis] + first * view.ratio[axis]
+            last = start + (count - 1) * view.ratio[axis]
+            inside &= start >= 0 and last <= length - 1
             if view.copies:
                 begin, end = round(start), round(start) + count
             else:
                 begin = math.floor(start) - view.margin[axis]
-                end = math.ceil(start + (count - 1) * view.ratio[axis]) + view.margin[axis] + 1
+                end = math.ceil(last) + view.margin[axis] + 1
             if end <= 0 or begin >= length:
                 return None
             spans.append((begin, end) if view.copies else (max(begin, -EDGE), min(end, length + EDGE)))
-        return _Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1])
+        return _Window(spans[0][0], spans[1][0], spans[0][1], spans[1][1], inside)
 
     def _curved_window(
         self, view: _PackView, nodes: NDArray[np.float64], step: int
@@ -289,8 +307,8 @@ class Renderer:
         if x1 <= 0 or y1 <= 0 or x0 >= view.pack.width or y0 >= view.pack.height:
             return None, ratio
         width, height = view.pack.width, view.pack.height
-        window = _Window(max(x0, -EDGE), max(y0, -EDGE), min(x1, width + EDGE), min(y1, height + EDGE))
-        return window, ratio
+        inside = bool(finite.all() and low[0] >= 0 and low[1] >= 0 and high[0] <= width - 1 and high[1] <= height - 1)
+        return _Window(max(x0, -EDGE), max(y0, -EDGE), min(x1, width + EDGE), min(y1, height + EDGE), inside), ratio
 
 
 def _halvings(pack: Pack, matrix: TileMatrix, to_level: Transform) -> int:

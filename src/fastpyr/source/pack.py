@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ from .cache import Chunk, ChunkCache, chunk_shape
 from .validity import convert_pixels, mask_state
 
 __all__ = ["Pack", "RectIndex"]
+
+
+_Area = tuple[slice, slice]
+"""Rows and columns of a rectangle of a window."""
+_Piece = tuple[int, int, int, int, int]
+"""A source and its overlap with a window, in pack pixels: index, x0, y0, x1, y1."""
+
+
+_MOST_SIDE_BY_SIDE = 16
+"""Sources in a window up to which it is worth finding out that they do not overlap."""
 
 
 class RectIndex:
@@ -60,6 +71,7 @@ class Pack:
         self.crs = self.infos[0].crs
         self.transform = transform
         self.rects = rects
+        self._corners: list[list[int]] = rects[:, :2].tolist()
         self.width, self.height = int(rects[:, 2].max()), int(rects[:, 3].max())
         self.channels, self.sample = channels, sample
         self._cache = cache
@@ -97,7 +109,7 @@ class Pack:
         """Fills ``out`` (y1-y0, x1-x0, channels) and ``out_mask`` (y1-y0, x1-x0) with a window of pack pixels.
 
         The window may leave the pack: pixels that no source covers, or whose source has them as nodata, are 0 with
-        mask 0. Returns 0 when no pixel is data, 1 when some are, 2 when all are; the mask is filled in all cases.
+        mask 0. Returns 0 when no pixel is data, 1 when some are, 2 when all are; ``out_mask`` then says nothing.
         Row-strided ``out`` and ``out_mask`` are accepted. ValueError on shapes that do not fit, SourceError when a
         source cannot be read.
         """
@@ -107,30 +119,63 @@ class Pack:
         if out.dtype != self.sample.dtype or out_mask.dtype != np.uint8:
             raise ValueError(f"out is {out.dtype}, expected {self.sample.dtype}; out_mask {out_mask.dtype}, not uint8")
         pieces = self._pieces(x0, y0, x1, y1)
-        covered = bool(pieces) and pieces[0][1:] == (x0, y0, x1, y1)
-        if not covered:
+        if not pieces:
             out[...] = 0
             out_mask[...] = 0
-        full = covered
-        for n, (index, px0, py0, px1, py1) in enumerate(pieces):
-            left, top = self.rects[index, :2].tolist()
-            for cx, cy, chunk in self._chunks(index, px0 - left, py0 - top, px1 - left, py1 - top):
-                # overlap of the chunk with this piece, in pack pixels
-                ox0, oy0 = max(px0, cx + left), max(py0, cy + top)
-                ox1, oy1 = min(px1, cx + left + chunk.width), min(py1, cy + top + chunk.height)
-                here = np.s_[oy0 - y0 : oy1 - y0, ox0 - x0 : ox1 - x0]
-                if n == 0 and covered and chunk.state != 2:
-                    # nothing else has written here
-                    out[here] = 0
-                    out_mask[here] = 0
-                    full = False
-                if chunk.state != 0:
-                    there = np.s_[oy0 - top - cy : oy1 - top - cy, ox0 - left - cx : ox1 - left - cx]
-                    mask = None if chunk.mask is None else chunk.mask[there]
-                    paint(out[here], out_mask[here], chunk.pixels[there], mask)
-        if full:
-            return 2
-        return mask_state(out_mask) if pieces else 0
+            return 0
+        base = 1 if pieces[0][1:] == (x0, y0, x1, y1) else _side_by_side(pieces, shape[0] * shape[1])
+        if base:
+            return self._read_covered(pieces[:base], pieces[base:], x0, y0, out, out_mask)
+        out[...] = 0
+        out_mask[...] = 0
+        for piece in pieces:
+            for here, pixels, mask in self._parts(piece, x0, y0):
+                if pixels is not None:
+                    paint(out[here], out_mask[here], pixels, mask)
+        return mask_state(out_mask)
+
+    def _read_covered(
+        self, base: list[_Piece], over: list[_Piece], x0: int, y0: int, out: Pixels, out_mask: Mask
+    ) -> int:
+        """``read`` where sources side by side cover the window, with others ``over`` them. There is no mask before one
+        is needed."""
+        full: list[_Area] | None = []
+        for here, pixels, mask in chain.from_iterable(self._parts(piece, x0, y0) for piece in base):
+            if pixels is not None and mask is None:
+                paint(out[here], None if full is not None else out_mask[here], pixels)
+                if full is not None:
+                    full.append(here)
+                continue
+            for area in full or ():
+                out_mask[area] = 255
+            full = None
+            # nothing else has written here
+            out[here] = 0
+            out_mask[here] = 0
+            if pixels is not None:
+                paint(out[here], out_mask[here], pixels, mask)
+        for piece in over:
+            for here, pixels, mask in self._parts(piece, x0, y0):
+                if pixels is not None:
+                    paint(out[here], None if full is not None else out_mask[here], pixels, mask)
+        return 2 if full is not None else mask_state(out_mask)
+
+    def _parts(self, piece: _Piece, x0: int, y0: int) -> Iterator[tuple[_Area, Pixels | None, Mask | None]]:
+        """What a source gives to a window that starts at (x0, y0): place in the window, pixels (None: no data there)
+        and mask (None: all data)."""
+        index, px0, py0, px1, py1 = piece
+        left, top = self._corners[index]
+        for cx, cy, chunk in self._chunks(index, px0 - left, py0 - top, px1 - left, py1 - top):
+            # overlap of the chunk with this piece, in pack pixels
+            first_x, first_y = cx + left, cy + top
+            ox0, oy0 = max(px0, first_x), max(py0, first_y)
+            ox1, oy1 = min(px1, first_x + chunk.width), min(py1, first_y + chunk.height)
+            here = slice(oy0 - y0, oy1 - y0), slice(ox0 - x0, ox1 - x0)
+            if chunk.state == 0:
+                yield here, None, None
+                continue
+            there = slice(oy0 - first_y, oy1 - first_y), slice(ox0 - first_x, ox1 - first_x)
+            yield here, chunk.pixels[there], None if chunk.mask is None else chunk.mask[there]
 
     def view(self, x0: int, y0: int, x1: int, y1: int) -> Pixels | None:
         """The window without a copy when one decoded chunk has it all and every pixel is data, else None.
@@ -141,7 +186,7 @@ class Pack:
         if len(pieces) != 1 or pieces[0][1:] != (x0, y0, x1, y1):
             return None
         index = pieces[0][0]
-        left, top = self.rects[index, :2].tolist()
+        left, top = self._corners[index]
         x0, y0, x1, y1 = x0 - left, y0 - top, x1 - left, y1 - top
         shape = self._shapes[index]
         if shape is not None and (x0 // shape[1] != (x1 - 1) // shape[1] or y0 // shape[0] != (y1 - 1) // shape[0]):
@@ -156,7 +201,7 @@ class Pack:
         stored = max(self.channels * self.sample.size, info.channels * info.sample.size)
         return chunk_shape(info.width, info.height, stored, layout, self._cache.max_bytes)
 
-    def _pieces(self, x0: int, y0: int, x1: int, y1: int) -> list[tuple[int, int, int, int, int]]:
+    def _pieces(self, x0: int, y0: int, x1: int, y1: int) -> list[_Piece]:
         """Source index and overlap with the window, in painting order, without what is hidden by a full cover."""
         pieces = []
         for index in reversed(self._index.query(x0, y0, x1, y1)):
@@ -209,6 +254,16 @@ class Pack:
         """Closes the sources' files."""
         for source in self.sources:
             source.close()
+
+
+def _side_by_side(pieces: list[_Piece], pixels: int) -> int:
+    """The number of pieces when they cover a window of so many pixels without overlap, else 0."""
+    if len(pieces) > _MOST_SIDE_BY_SIDE or sum((x1 - x0) * (y1 - y0) for _, x0, y0, x1, y1 in pieces) != pixels:
+        return 0
+    for (_, left, top, right, bottom), (_, x0, y0, x1, y1) in combinations(pieces, 2):
+        if left < x1 and x0 < right and top < y1 and y0 < bottom:
+            return 0
+    return len(pieces)
 
 
 def pack_rects(offsets: Sequence[tuple[int, int]], infos: Sequence[RasterInfo]) -> tuple[int, int, Any]:

@@ -72,8 +72,9 @@ class ReducedPack:
         rows, cols = out_mask.shape
         scale = 1 << halvings
         pixels = np.empty((rows * scale, cols * scale, out.shape[2]), out.dtype)
-        mask = np.zeros(pixels.shape[:2], np.uint8)
-        self._pack.read(x * scale, y * scale, (x + cols) * scale, (y + rows) * scale, pixels, mask)
+        mask = np.empty(pixels.shape[:2], np.uint8)
+        if self._pack.read(x * scale, y * scale, (x + cols) * scale, (y + rows) * scale, pixels, mask) == 2:
+            mask.fill(255)
         for _ in range(halvings):
             pixels, smaller = reduce2x2(pixels, mask=mask)
             assert smaller is not None  # a mask in, a mask out

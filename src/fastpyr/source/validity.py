@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastpyr.formats import SampleType
-from fastpyr.kernels import convert_channels, nodata_mask
+from fastpyr.kernels import convert_channels, mask_states, nodata_mask
 
 from .base import Mask, Pixels
 
@@ -41,9 +41,7 @@ def data_mask(pixels: Pixels, nodata: Sequence[float] | None, *, has_alpha: bool
 
 def mask_state(mask: Mask | None) -> int:
     """0 when no pixel is data, 1 for some, 2 for all (None counts as all)."""
-    if mask is None or mask.min() != 0:
-        return 2
-    return 1 if mask.any() else 0
+    return 2 if mask is None else int(mask_states(mask, *mask.shape)[0, 0])
 
 
 def convert_pixels(pixels: Pixels, channels: int, sample: SampleType) -> Pixels:
