@@ -41,8 +41,15 @@ void fp_paint(const fp_view *dst, const fp_view *dst_mask, const fp_view *src, c
 
 static void fill_run(uint8_t *to, ptrdiff_t run, const uint8_t *nodata, size_t size)
 {
-    if (size == 1) memset(to, nodata[0], (size_t)run);
-    else for (ptrdiff_t i = 0; i < run; i++) memcpy(to + (size_t)i * size, nodata, size);
+    if (run <= 0) return;
+    if (size == 1) {
+        memset(to, nodata[0], (size_t)run);
+        return;
+    }
+    /* Twice as much each time. */
+    const size_t whole = (size_t)run * size;
+    memcpy(to, nodata, size);
+    for (size_t done = size; done < whole; done *= 2) memcpy(to + done, to, done < whole - done ? done : whole - done);
 }
 
 void fp_fill_nodata(const fp_view *pixels, const fp_view *mask, const uint8_t *nodata)

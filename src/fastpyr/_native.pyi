@@ -66,6 +66,22 @@ def mask_states(mask: Buffer, tile_rows: int, tile_cols: int, out: Buffer) -> No
 def convert_channels(src: Buffer, out: Buffer) -> None:
     """uint8: any of 1..4 channels to any; float32: 1 to 3, 3 to 1, or a copy. See ``fastpyr.kernels``."""
 
+# --- nodes -----------------------------------------------------------------------------------------------------
+
+def node_facts(
+    nodes: Buffer, step: float
+) -> tuple[bool, tuple[float, float], tuple[float, float], tuple[float, float]] | None:
+    """Of float64 (rows, cols, 2) source positions of pixels ``step`` apart: whether all are finite, the least and the
+    largest finite x and y, and the median lengths of the gradients of x and y per pixel (1 without any). None when no
+    node is finite."""
+
+def node_error(
+    nodes: Buffer, step: float, exact: Buffer, xs: Buffer, ys: Buffer, size: tuple[float, float] | None, margin: float
+) -> float:
+    """Largest distance along one axis between ``exact`` (len(ys), len(xs), 2) and the bilinear interpolation of
+    ``nodes`` at those pixels; inf where only one of them is finite. With ``size``, positions count only where one of
+    them lies within ``margin`` of 0..size. All float64, C-contiguous."""
+
 # --- arena -----------------------------------------------------------------------------------------------------
 
 class Arena:

@@ -19,7 +19,7 @@ from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
 from ..formats import SlabKind
 from ..grid import TileLimits
 from ..kernels import decimate, fill_nodata, reduce2x2
-from ..planning import AxisLinks, Link, Plan
+from ..planning import Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
 from .assembler import FinishedSlab, SlabAssembler
@@ -317,11 +317,16 @@ class Builder:
             # A picked pixel may lie anywhere in the area it stands for: keep to the footprint of the sources.
             columns = range(max(columns.start, level.limits.min_col), min(columns.stop, level.limits.max_col + 1))
             rows = range(max(rows.start, level.limits.min_row), min(rows.stop, level.limits.max_row + 1))
-        down = _reached(link.tile_rows, row * side, top, side, rows)
-        across = _reached(link.tile_columns, column * side, left, side, columns)
-        marks = down.T @ block.present @ across
-        with self._lock:
-            parent.present |= marks
+        down = [link.tile_rows.targets(row * side + n) for n in range(side)]
+        across = [link.tile_columns.targets(column * side + n) for n in range(side)]
+        for hit_rows, tiles in zip(down, block.present.tolist(), strict=True):
+            for hit_columns, is_present in zip(across, tiles, strict=True):
+                if not is_present:
+                    continue
+                for y in hit_rows:
+                    for x in hit_columns:
+                        if y in rows and x in columns:
+                            parent.present[y - top, x - left] = True
 
     def _tiles_of(self, index: int, column: int, row: int) -> tuple[range, range]:
         """Columns and rows of the tiles of a block that exist: edge blocks reach beyond the matrix."""
@@ -394,17 +399,6 @@ def _gift(key: tuple[int, int, int], parent: Block, filled: Area | None) -> Gift
     rows, columns = filled
     mask = None if parent.mask is None else parent.mask[filled]  # None: all areas given so far are data
     return Gift(*key, columns.start, rows.start, parent.pixels[filled], mask, parent.present)
-
-
-def _reached(links: AxisLinks, first: int, target_first: int, side: int, wanted: range) -> NDArray[np.bool_]:
-    """(source, target): which of ``side`` target tiles each of ``side`` source tiles reaches, along one axis and among
-    those ``wanted``."""
-    found = np.zeros((side, side), np.bool_)
-    for n in range(side):
-        hits = links.targets(first + n)
-        start, stop = max(hits.start, wanted.start, target_first), min(hits.stop, wanted.stop, target_first + side)
-        found[n, start - target_first : max(start, stop) - target_first] = True
-    return found
 
 
 def _slab_done(journal: Journal, index: int, column: int, row: int, limits: TileLimits | None, tiles: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._native import node_facts
 from ..errors import GridError
 from ..formats import Interpolation, PixelFormat
 from ..grid import (
@@ -18,7 +19,6 @@ from ..grid import (
     Transform,
     coordinate_grid,
     mean_pixel_area,
-    median,
     project_boxes,
 )
 from ..kernels import paint, resample, warp
@@ -294,20 +294,20 @@ class Renderer:
     def _curved_window(
         self, view: _PackView, nodes: NDArray[np.float64], step: int
     ) -> tuple[_Window | None, tuple[float, float]]:
-        """Window of a part of a block under reprojection, and the mean source pixels per level pixel and axis."""
-        finite = np.isfinite(nodes).all(axis=2)
-        if not finite.any():
+        """Window of a part of a block under reprojection, and the source pixels per level pixel along source x and y:
+        lengths of the gradient of each coordinate, median of the cells, so that a rotation does not change it."""
+        facts = node_facts(nodes, step)
+        if facts is None:
             return None, (1.0, 1.0)
-        points = nodes if finite.all() else nodes[finite]
-        low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
-        ratio = _local_ratio(nodes, step)
+        whole, low, high, (across, down) = facts
+        ratio = _snapped(across), _snapped(down)
         margin = [math.ceil(view.half * max(1.0, r)) + 2 for r in ratio]
         x0, y0 = math.floor(low[0]) - margin[0], math.floor(low[1]) - margin[1]
         x1, y1 = math.ceil(high[0]) + margin[0] + 1, math.ceil(high[1]) + margin[1] + 1
         if x1 <= 0 or y1 <= 0 or x0 >= view.pack.width or y0 >= view.pack.height:
             return None, ratio
         width, height = view.pack.width, view.pack.height
-        inside = bool(finite.all() and low[0] >= 0 and low[1] >= 0 and high[0] <= width - 1 and high[1] <= height - 1)
+        inside = bool(whole and low[0] >= 0 and low[1] >= 0 and high[0] <= width - 1 and high[1] <= height - 1)
         return _Window(max(x0, -EDGE), max(y0, -EDGE), min(x1, width + EDGE), min(y1, height + EDGE), inside), ratio
 
 
@@ -324,17 +324,3 @@ def _halvings(pack: Pack, matrix: TileMatrix, to_level: Transform) -> int:
 def _snapped(ratio: float) -> float:
     """A ratio barely above 1 as 1: widening the kernel by less than a twentieth costs half as many taps again."""
     return 1.0 if 1.0 < ratio < 1.05 else ratio
-
-
-def _local_ratio(nodes: NDArray[np.float64], step: int) -> tuple[float, float]:
-    """Source pixels per level pixel along source x and y: lengths of the gradient of each coordinate, median of
-    the cells, so that a rotation does not change it."""
-    with np.errstate(invalid="ignore"):
-        across = (nodes[:-1, 1:] - nodes[:-1, :-1]) / step
-        down = (nodes[1:, :-1] - nodes[:-1, :-1]) / step
-        lengths = np.hypot(across, down)
-    usable = lengths[np.isfinite(lengths).all(axis=2)]
-    if not usable.size:
-        return 1.0, 1.0
-    across_x, across_y = (float(value) for value in median(usable))
-    return _snapped(across_x), _snapped(across_y)

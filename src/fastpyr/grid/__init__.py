@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bounds import BoundingBox, TileLimits
     from .crs import Transform, is_geographic, metres_per_unit, parse_crs, same_crs
-    from .footprint import affine_bounds, mean_pixel_area, median, project_bounds, project_boxes
+    from .footprint import affine_bounds, mean_pixel_area, project_bounds, project_boxes
     from .graph import Derivation, derivations
     from .levels import bottom_level, footprint_resolution, level_range
     from .matrix import TileMatrix, TileMatrixSet, TmsKind
@@ -32,7 +32,6 @@ __all__ = [
     "level_range",
     "load_tms",
     "mean_pixel_area",
-    "median",
     "metres_per_unit",
     "parse_crs",
     "project_bounds",
@@ -57,7 +56,6 @@ _MODULES = {
     "footprint": (
         "affine_bounds",
         "mean_pixel_area",
-        "median",
         "project_bounds",
         "project_boxes",
     ),

@@ -11,7 +11,7 @@ from ..errors import GridError
 from .bounds import BoundingBox
 from .crs import FloatArray, Transform
 
-__all__ = ["affine_bounds", "mean_pixel_area", "median", "project_bounds", "project_boxes"]
+__all__ = ["affine_bounds", "mean_pixel_area", "project_bounds", "project_boxes"]
 
 _SIDE = 64
 """Intervals sampled along each side of a box."""
@@ -173,10 +173,10 @@ def mean_pixel_area(affine: Sequence[float], width: int, height: int, transform:
     if not areas.size:
         raise _outside(bbox, transform)
     # A sample across the antimeridian measures the whole world.
-    return float(areas[areas <= 1000 * median(areas)].mean())
+    return float(areas[areas <= 1000 * _median(areas)].mean())
 
 
-def median(values: FloatArray) -> FloatArray:
+def _median(values: FloatArray) -> FloatArray:
     """The median along the first axis, of one value at least: np.median's, which loads masked arrays for it."""
     ordered = np.sort(values, axis=0)
     middle = len(ordered) // 2

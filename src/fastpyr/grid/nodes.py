@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .. import _native
 from .crs import FloatArray, Transform
 from .matrix import TileMatrix
 
@@ -133,31 +134,7 @@ def _error(
     source_size: tuple[int, int] | None,
 ) -> float:
     """Largest distance along one axis between interpolated and exact positions, inf where only one exists."""
-    found = _interpolated(nodes, step, cols, rows)
-    known, exists = np.isfinite(found).all(axis=-1), np.isfinite(exact).all(axis=-1)
-    counted = np.ones_like(known) if source_size is None else _near(found, source_size) | _near(exact, source_size)
-    if np.any(counted & (known != exists)):
-        return np.inf
-    both = counted & known & exists
-    return float(np.abs(found[both] - exact[both]).max(initial=0.0))
-
-
-def _near(positions: FloatArray, source_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    x, y = positions[..., 0], positions[..., 1]
-    inside: npt.NDArray[np.bool_] = (
-        (x > -_MARGIN) & (x < source_size[0] + _MARGIN) & (y > -_MARGIN) & (y < source_size[1] + _MARGIN)
-    )
-    return inside
-
-
-def _interpolated(nodes: FloatArray, step: int, cols: FloatArray, rows: FloatArray) -> FloatArray:
-    """Bilinear interpolation between nodes; not finite wherever one of the four nodes is not."""
-    i, j = (rows // step).astype(np.intp), (cols // step).astype(np.intp)
-    v, u = (rows / step - i)[:, None, None], (cols / step - j)[None, :, None]
-    with np.errstate(invalid="ignore"):
-        lines = nodes[i] * (1 - v) + nodes[i + 1] * v
-        positions: FloatArray = lines[:, j] * (1 - u) + lines[:, j + 1] * u
-    return positions
+    return _native.node_error(nodes, step, exact, cols, rows, source_size, _MARGIN)
 
 
 def _next_step(step: int, error: float, tolerance: float) -> int:

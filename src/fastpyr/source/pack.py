@@ -23,6 +23,8 @@ __all__ = ["Pack", "RectIndex"]
 
 _Area = tuple[slice, slice]
 """Rows and columns of a rectangle of a window."""
+_Rect = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, right and bottom excluded."""
 _Piece = tuple[int, int, int, int, int]
 """A source and its overlap with a window, in pack pixels: index, x0, y0, x1, y1."""
 
@@ -123,6 +125,9 @@ class Pack:
             out[...] = 0
             out_mask[...] = 0
             return 0
+        inner = max(x0, 0), max(y0, 0), min(x1, self.width), min(y1, self.height)
+        if inner != (x0, y0, x1, y1):
+            return self._read_beyond((x0, y0, x1, y1), inner, out, out_mask)
         base = 1 if pieces[0][1:] == (x0, y0, x1, y1) else _side_by_side(pieces, shape[0] * shape[1])
         if base:
             return self._read_covered(pieces[:base], pieces[base:], x0, y0, out, out_mask)
@@ -133,6 +138,19 @@ class Pack:
                 if pixels is not None:
                     paint(out[here], out_mask[here], pixels, mask)
         return mask_state(out_mask)
+
+    def _read_beyond(self, window: _Rect, inner: _Rect, out: Pixels, out_mask: Mask) -> int:
+        """``read`` of a window of which only a part, ``inner``, lies in the pack."""
+        columns, rows = (slice(inner[n] - window[n], inner[n + 2] - window[n]) for n in (0, 1))
+        state = self.read(*inner, out[rows, columns], out_mask[rows, columns])
+        for plane in (out, out_mask):
+            plane[: rows.start] = 0
+            plane[rows.stop :] = 0
+            plane[rows, : columns.start] = 0
+            plane[rows, columns.stop :] = 0
+        if state == 2:
+            out_mask[rows, columns] = 255
+        return min(state, 1)
 
     def _read_covered(
         self, base: list[_Piece], over: list[_Piece], x0: int, y0: int, out: Pixels, out_mask: Mask
