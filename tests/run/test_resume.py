@@ -26,6 +26,7 @@ from interruptions import (
     fill_the_disk,
     in_a_process,
     make_source,
+    moments,
     reference,
     rendered,
     tree,
@@ -37,8 +38,6 @@ from fastpyr.errors import ConfigError, FastpyrError, StoreError
 
 KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "10"))
 """Random moments at which a real build is killed; 100 for a full proof."""
-EVERY = int(os.environ.get("FASTPYR_TEST_STEP", "0"))
-"""Distance of the steps at which the other jobs die; 1 for a full proof."""
 
 
 class Site:
@@ -114,7 +113,7 @@ def test_death_at_every_step(tmp_path: Path, job: str) -> None:
     site = Site(tmp_path, job)
     steps = site.steps()
     assert steps > 30
-    for step in range(0, steps, EVERY or {"png mask": 5, "decimated": 5}.get(job, 13)):
+    for step in moments(steps, *{"png mask": (30, 16), "decimated": (20, 2)}.get(job, (8, 2))):
         assert site.die(step) == DEAD
         if step % 3 == 1 and not site.is_complete:  # and again while it goes on
             assert site.die(step * 7 % 40) in (0, DEAD)
@@ -127,7 +126,7 @@ def test_death_at_every_step_of_a_replacement(tmp_path: Path, job: str) -> None:
     site = Site(tmp_path, job, side=300, overwrite=True)
     other: dict[str, Any] = {"interpolation": "nn", "resume": False}
     steps = site.steps()
-    for step in range(0, steps, EVERY or 11):
+    for step in moments(steps, 10, 20 if job == "png mask" else 4):
         site.build(**other)
         old = tree(site.folder)
         assert site.die(step) == DEAD
@@ -148,7 +147,7 @@ def test_a_disk_that_fills_up_at_any_step(tmp_path: Path) -> None:
         site.build()
     site.clear()
     kept = 0
-    for step in range(0, steps.count, EVERY or 5):
+    for step in moments(steps.count, 20):
         with (
             Steps(step, fill_the_disk, NEED_SPACE).watched(),
             pytest.raises(StoreError, match="no space left") as caught,
@@ -181,13 +180,13 @@ def test_a_real_build_killed_at_random_moments(tmp_path: Path, job: str) -> None
     subprocess.run(command(site), check=True, capture_output=True)
     site.assert_whole()
     site.clear()
-    moments, midway, kills = random.Random(7), 0, max(1, KILLS // 2)
+    dice, midway, kills = random.Random(7), 0, max(1, KILLS // 2)
     for _ in range(kills):
         process = subprocess.Popen(command(site), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         building = site.folder / ".X.building"
         while not building.exists() and process.poll() is None:
             time.sleep(0.002)
-        time.sleep(moments.uniform(0, 0.4 if job == "png mask" else 0.8))
+        time.sleep(dice.uniform(0, 0.4 if job == "png mask" else 0.8))
         process.kill()
         process.wait()
         midway += building.exists()
@@ -200,18 +199,20 @@ def test_a_real_build_killed_at_random_moments(tmp_path: Path, job: str) -> None
     print(f"{job}: {kills} kills, {midway} of them midway, {kills} equal trees")
 
 
-def test_ctrl_c_of_the_command_line_tells_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_the_command_line_in_order(tmp_path: Path, number: signal.Signals) -> None:
     site = Site(tmp_path, "png mask", side=1500)
     process = subprocess.Popen(command(site), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     tiles = site.folder / ".X.building" / "DATA"
     while process.poll() is None and not any(tiles.rglob("*.tif")):
         time.sleep(0.002)
     time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
+    process.send_signal(number if number != signal.SIGINT else 0)  # some send it twice
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
     assert len(said.strip().splitlines()) == 1
-    assert said.startswith("fastpyr: interrupted; ")
+    assert said.startswith(f"fastpyr: {'interrupted' if number == signal.SIGINT else 'terminated'}; ")
     assert "run the same command again to go on" in said
     assert sorted(path.name for path in site.folder.iterdir()) == [".X.building", ".X.journal"]
     done = subprocess.run(command(site), capture_output=True, text=True, check=True)

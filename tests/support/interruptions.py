@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import random
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,18 @@ def rendered() -> Iterator[list[tuple[int, int]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Renderer, "render", render)
         yield found
+
+
+def moments(steps: int, spread: int, last: int = 16) -> list[int]:
+    """Steps to die at: the first, the ``last``, where trees get their final names, and ``spread`` in between.
+
+    FASTPYR_TEST_STEP is the distance of the steps instead; 1 for a full proof.
+    """
+    every = int(os.environ.get("FASTPYR_TEST_STEP", "0"))
+    if every:
+        return list(range(0, steps, every))
+    between = random.Random(steps).sample(range(steps), min(spread, steps))
+    return sorted({*range(min(4, steps)), *range(max(steps - last, 0), steps), *between})
 
 
 def in_a_process(work: Callable[[], object]) -> int:

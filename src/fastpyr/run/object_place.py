@@ -79,7 +79,7 @@ def object_place(store: ObjectStore, name: str, plan: Plan, identity: dict[str, 
     with _released_by_failure(claim):
         state = _earlier(store, name, identity, overwrite)
     if state is not None and state.published:
-        yield from _last_steps(store, name, claim, state)
+        yield from _last_steps(store, name, claim)
         return
     place = _place(store, name, plan, identity, state, claim)
     try:
@@ -90,9 +90,9 @@ def object_place(store: ObjectStore, name: str, plan: Plan, identity: dict[str, 
     place.finish(identity)
 
 
-def _last_steps(store: ObjectStore, name: str, claim: Claim, state: JournalState) -> Iterator[Workplace]:
+def _last_steps(store: ObjectStore, name: str, claim: Claim) -> Iterator[Workplace]:
     """Only the end of an earlier build's end is missing."""
-    staging = ObjectStaging(store, name, claim, aside=state.aside)
+    staging = ObjectStaging(store, name, claim, aside=True)  # hidden slabs, if there were any, may be left
     place = Workplace(store, name, staging)
     place.is_done = True
     with _released_by_failure(claim):
