@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastpyr.errors import StoreError
 from fastpyr.store.uploads import Uploads
 
 
@@ -164,4 +165,34 @@ def test_cancelling_drops_what_waits_and_tells_what_travels():
     uploads.submit("b", [b"2"])
     begun.wait()
     uploads.close(cancel=True)
+    assert written == ["a"]
+
+
+def test_who_waits_for_room_is_let_go():
+    """What was taken over is written nevertheless."""
+    line, written, failures = threading.Event(), [], []
+
+    def put(key, data, stop):
+        line.wait()
+        written.append(key)
+
+    uploads = Uploads(put, 1, 10, 10)
+    uploads.submit("a", [b"x" * 8])
+
+    def submit():
+        try:
+            uploads.submit("b", [b"x" * 8])
+        except StoreError as error:
+            failures.append(str(error))
+
+    waiting = threading.Thread(target=submit)
+    waiting.start()
+    uploads.refuse()
+    waiting.join()
+    assert failures == ["the work was given up"]
+    assert not uploads.wait("a", 0.01)
+    line.set()
+    assert uploads.wait("a", 60)
+    assert uploads.arrived("a", 0)
+    uploads.close()
     assert written == ["a"]

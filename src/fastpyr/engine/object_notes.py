@@ -115,6 +115,7 @@ class ObjectNotes:
         self._hurry = 0  # callers that wait for the queue to be empty
         self._busy = False
         self._closed = False
+        self._refusing = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._writer = threading.Thread(target=self._write, name="journal", daemon=True)
@@ -139,7 +140,7 @@ class ObjectNotes:
         scratch = b"".join(self._kept.pop(slab.key, ()))
         with self._changed:
             # Whoever is too fast waits here, so that memory stays bounded.
-            self._changed.wait_for(lambda: self._error or self._closed or self._waiting <= 2 * _SCRATCH_BYTES)
+            self._changed.wait_for(lambda: self._error or self._closed or self._refusing or self._has_room())
             self._check()
             self._waiting += len(scratch)
             self._queue.append(_Sealed(slab, scratch, frozenset(parents), done, time.monotonic()))
@@ -180,6 +181,15 @@ class ObjectNotes:
         self._store.delete_all([key for key in self._store.keys(self._folder) if key != last])
         finish()
         self._store.delete_all([last])
+
+    def refuse(self) -> None:
+        """Let go whoever waits for room: the build was stopped, and there will be no more."""
+        with self._changed:
+            self._refusing = True
+            self._changed.notify_all()
+
+    def _has_room(self) -> bool:
+        return self._waiting <= 2 * _SCRATCH_BYTES
 
     def _check(self) -> None:
         if self._error is not None:

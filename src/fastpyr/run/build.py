@@ -111,7 +111,7 @@ def build(
 
 def _build(place: Workplace, plan: Plan, progress: ProgressCallback | None) -> None:
     builder = Builder(plan, place.staging, progress, place.journal)
-    run_threads(builder.tasks(), builder.run, builder.worker, plan.options.workers)
+    run_threads(builder.tasks(), builder.run, builder.worker, plan.options.workers, place.give_up)
     result = builder.result()
     if result.limits[0] is None:
         raise SourceError(f"the sources hold no data inside tile matrix set {plan.tms.name}: nothing to build")

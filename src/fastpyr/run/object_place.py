@@ -18,6 +18,15 @@ from .workplace import Workplace, check_free, check_same, how_to_go_on
 __all__ = ["object_place", "object_store"]
 
 
+class _WithoutJournal(Workplace):
+    def __init__(self, store: ObjectStore, staging: ObjectStaging) -> None:
+        super().__init__(store, staging.name, staging)
+        self._objects = staging
+
+    def give_up(self) -> None:
+        self._objects.refuse()
+
+
 class ObjectWorkplace(Workplace):
     """``publishing``: an earlier build came so far that a descriptor may be its own."""
 
@@ -30,6 +39,10 @@ class ObjectWorkplace(Workplace):
         self._journal = journal
         self._notes = notes
         self._publishing = publishing
+
+    def give_up(self) -> None:
+        self._notes.refuse()
+        self._objects.refuse()
 
     def publish(self, overwrite: bool) -> None:
         self._journal.publishing()
@@ -73,7 +86,7 @@ def object_place(store: ObjectStore, name: str, plan: Plan, identity: dict[str, 
         with _released_by_failure(claim):
             inherited = _forget(store, name)
         with ObjectStaging.begin(store, name, overwrite, claim, inherited) as staging:
-            yield Workplace(store, name, staging)
+            yield _WithoutJournal(store, staging)
         return
     claim = store.claim(name)
     with _released_by_failure(claim):

@@ -16,19 +16,24 @@ _POLL_SECONDS = 0.2
 
 
 def run_threads(
-    tasks: Iterable[Task], run: Callable[[Task, State], object], state: Callable[[], State], workers: int
+    tasks: Iterable[Task],
+    run: Callable[[Task, State], object],
+    state: Callable[[], State],
+    workers: int,
+    on_stop: Callable[[], object] = lambda: None,
 ) -> None:
     """Run every task in one of ``workers`` threads, each with a state of its own made by ``state()``.
 
     Tasks are taken in order. The first exception stops the pool after the tasks in progress and is raised; so does
-    an exception in the waiting thread (KeyboardInterrupt).
+    an exception in the waiting thread (KeyboardInterrupt). ``on_stop`` is called then, once or more: whatever tasks
+    in progress may be waiting for is to let them go.
     """
     if workers == 1:
         own = state()
         for task in tasks:
             run(task, own)
         return
-    pool = _Pool(iter(tasks), run, state)
+    pool = _Pool(iter(tasks), run, state, on_stop)
     threads = [threading.Thread(target=pool.work, name=f"fastpyr-{n}", daemon=True) for n in range(workers)]
     try:
         for thread in threads:
@@ -37,7 +42,7 @@ def run_threads(
             while thread.is_alive():
                 thread.join(_POLL_SECONDS)
     except BaseException:
-        pool.stop.set()
+        pool.halt()
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
@@ -47,11 +52,18 @@ def run_threads(
 
 
 class _Pool(Generic[Task, State]):
-    def __init__(self, tasks: Iterator[Task], run: Callable[[Task, State], object], state: Callable[[], State]) -> None:
+    def __init__(
+        self,
+        tasks: Iterator[Task],
+        run: Callable[[Task, State], object],
+        state: Callable[[], State],
+        on_stop: Callable[[], object],
+    ) -> None:
         self._tasks = tasks
         self._run = run
         self._state = state
         self._lock = threading.Lock()
+        self._on_stop = on_stop
         self.stop = threading.Event()
         self.error: BaseException | None = None
 
@@ -72,4 +84,9 @@ class _Pool(Generic[Task, State]):
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error
-            self.stop.set()
+            self.halt()
+
+    def halt(self) -> None:
+        """No more tasks."""
+        self.stop.set()
+        self._on_stop()

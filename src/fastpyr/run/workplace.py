@@ -29,6 +29,9 @@ class Workplace:
         """Give the tree its final name."""
         self.staging.publish(overwrite)
 
+    def give_up(self) -> None:
+        """The build has failed or was stopped: nobody is to wait for a slow store any more."""
+
     def take_back(self, keys: list[str]) -> None:
         """Undo ``publish`` for a new pyramid; ``keys``: its slabs. Errors are passed over: there is one already."""
         with contextlib.suppress(FastpyrError):

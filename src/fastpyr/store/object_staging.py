@@ -128,6 +128,10 @@ class ObjectStaging:
             self._written.add(normal)
         self._uploads.submit(f"{self._tree}/{normal}", chunks)
 
+    def refuse(self) -> None:
+        """Take no more objects; those that were taken go on being written."""
+        self._uploads.refuse()
+
     def put_beside(self, key: str, data: bytes) -> None:
         """As ``put``, for an object that is no part of the tree; ``key`` is its key in the store."""
         self._uploads.submit(key, [data])
@@ -214,7 +218,7 @@ class ObjectStaging:
         if not self._open:
             return
         self._open = False
-        self._uploads.close(cancel=True)
+        ended = self._uploads.close(cancel=True, patience=_PATIENCE)
         trees = {self._tree, self.name} if self._installed else {self._tree}
         try:
             for tree in sorted(trees):
@@ -222,7 +226,10 @@ class ObjectStaging:
         except BaseException:
             self._claim.abandon()
             raise
-        self._claim.release()
+        if ended:
+            self._claim.release()
+        else:  # what arrives after all is removed by the next builder, which sees that this one is dead
+            self._claim.abandon()
 
     def __enter__(self) -> ObjectStaging:
         return self

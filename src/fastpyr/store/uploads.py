@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from ..errors import StoreError
 from .base import Chunk
 
 __all__ = ["Uploads"]
@@ -38,6 +39,7 @@ class Uploads:
         self._bytes = 0
         self._error: BaseException | None = None
         self._closed = False
+        self._refusing = False
         self._stop = threading.Event()
         self._changed = threading.Condition()
 
@@ -50,8 +52,10 @@ class Uploads:
         """Take an object over; waits while the budget is used up. Raises the failure of an earlier object."""
         size = sum(memoryview(chunk).nbytes for chunk in chunks)
         with self._changed:
-            self._changed.wait_for(lambda: self._error or self._closed or self._fits(size))
+            self._changed.wait_for(lambda: self._error or self._closed or self._refusing or self._fits(size))
             self._check()
+            if self._refusing:
+                raise StoreError("the work was given up")
             self._bytes += size
             self._pending[key] = self._pending.get(key, 0) + 1
         data = b"".join(chunks)  # a copy of our own: callers may reuse their buffers
@@ -71,6 +75,12 @@ class Uploads:
             raise self._error
         if self._closed:
             raise RuntimeError("uploads have ended")
+
+    def refuse(self) -> None:
+        """Take no more objects, be it that callers wait; what was taken over is still written."""
+        with self._changed:
+            self._refusing = True
+            self._changed.notify_all()
 
     def wait(self, key: str | None = None, seconds: float | None = None) -> bool:
         """Until the object ``key``, or every one, is written, ``seconds`` at most: whether it is.
@@ -93,10 +103,10 @@ class Uploads:
             self._changed.wait_for(lambda: self._error or self._closed or key not in self._pending, seconds)
             return key not in self._pending and key not in self._failed
 
-    def close(self, cancel: bool = False, patience: float | None = None) -> None:
+    def close(self, cancel: bool = False, patience: float | None = None) -> bool:
         """Let the threads end, after what is queued or, with ``cancel``, after what travels now.
 
-        Waits ``patience`` seconds for that, None: as long as it takes.
+        Waits ``patience`` seconds for that, None: as long as it takes. False when some still travel.
         """
         with self._changed:
             self._closed = True
@@ -107,6 +117,7 @@ class Uploads:
         end = None if patience is None else time.monotonic() + patience
         for worker in self._workers:
             worker.join(None if end is None else max(end - time.monotonic(), 0))
+        return not any(worker.is_alive() for worker in self._workers)
 
     def _next(self) -> tuple[str, bytes] | None:
         with self._changed:
