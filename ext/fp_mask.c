@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "fp_cpu.h"
+
 /* Number of leading pixels, at most n, that are data (wanted = 1) or nodata (wanted = 0). Eight at a time. */
 static ptrdiff_t run_length(const uint8_t *mask, ptrdiff_t n, int wanted)
 {
@@ -77,6 +79,24 @@ FP_INLINE int same_f32(float a, float b)
     return (a == b) | ((a != a) & (b != b));
 }
 
+/* Leading pixels of a row that a vector path has done. */
+typedef ptrdiff_t nodata_row_fn(const uint8_t *p, const uint8_t *nodata, uint8_t *out, ptrdiff_t cols);
+
+#if defined(FP_X86)
+#include "fp_mask_x86.h"
+#endif
+
+/* NULL where the generic row is as fast. */
+static nodata_row_fn *nodata_path(const fp_view *pixels)
+{
+#if defined(FP_X86)
+    static nodata_row_fn *const rows[4] = {NULL, NULL, nodata_row_c3_avx2, nodata_row_c4_avx2};
+    if (pixels->item == 1 && (fp_cpu_live() & FP_CPU_AVX2)) return rows[pixels->channels - 1];
+#endif
+    (void)pixels;
+    return NULL;
+}
+
 #define DEFINE_NODATA_ROW(type, suffix) \
     FP_INLINE void nodata_row_##suffix(const type *p, const type *nodata, uint8_t *out, ptrdiff_t cols, \
                                        const int channels) \
@@ -89,14 +109,17 @@ FP_INLINE int same_f32(float a, float b)
     } \
     void fp_nodata_mask_##suffix(const fp_view *pixels, const type *nodata, const fp_view *out) \
     { \
+        nodata_row_fn *const path = nodata_path(pixels); \
         for (ptrdiff_t y = 0; y < pixels->rows; y++) { \
-            const type *p = (const type *)fp_row(pixels, y); \
-            uint8_t *to = fp_row(out, y); \
+            const ptrdiff_t done = path ? path(fp_row(pixels, y), (const uint8_t *)nodata, fp_row(out, y), pixels->cols) : 0; \
+            const type *p = (const type *)fp_row(pixels, y) + done * pixels->channels; \
+            uint8_t *to = fp_row(out, y) + done; \
+            const ptrdiff_t rest = pixels->cols - done; \
             switch (pixels->channels) { \
-            case 1: nodata_row_##suffix(p, nodata, to, pixels->cols, 1); break; \
-            case 2: nodata_row_##suffix(p, nodata, to, pixels->cols, 2); break; \
-            case 3: nodata_row_##suffix(p, nodata, to, pixels->cols, 3); break; \
-            default: nodata_row_##suffix(p, nodata, to, pixels->cols, 4); \
+            case 1: nodata_row_##suffix(p, nodata, to, rest, 1); break; \
+            case 2: nodata_row_##suffix(p, nodata, to, rest, 2); break; \
+            case 3: nodata_row_##suffix(p, nodata, to, rest, 3); break; \
+            default: nodata_row_##suffix(p, nodata, to, rest, 4); \
             } \
         } \
     }

@@ -37,16 +37,14 @@ typedef struct {
 } group16;
 
 /* 0 where positions do not run evenly (then the end ones are not the extreme ones) or too far apart. */
-AVX512_INLINE int find_group16(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, int channels, int taps,
-                               group16 *group)
+AVX512_INLINE int find_group16(const int32_t *qx, const int32_t *qy, int channels, int taps, group16 *group)
 {
     const int32_t x0 = qx[0] >> 10, x1 = qx[SIXTEEN - 1] >> 10, y0 = qy[0] >> 10, y1 = qy[SIXTEEN - 1] >> 10;
     const int32_t x = x0 < x1 ? x0 : x1, y = y0 < y1 ? y0 : y1;
     const int32_t across = (x0 < x1 ? x1 : x0) - x, down = (y0 < y1 ? y1 : y0) - y;
-    (void)job;
     group->bytes = (across + taps) * channels;
     group->rows = down + taps;
-    if (across > 128 / channels - taps || down > 4) return 0;
+    if (across > 128 / channels - taps || down > (taps > 4 ? 3 : 4)) return 0;
     group->x = x + 1 - taps / 2, group->y = y + 1 - taps / 2;
     group->dx = _mm512_sub_epi32(_mm512_srai_epi32(_mm512_loadu_si512(qx), 10), _mm512_set1_epi32(x));
     group->dy = _mm512_sub_epi32(_mm512_srai_epi32(_mm512_loadu_si512(qy), 10), _mm512_set1_epi32(y));
@@ -95,6 +93,16 @@ AVX512_INLINE __m512i pick_samples(__m512i a, __m512i b, __m512i order, int is_l
     return is_long ? _mm512_maskz_permutex2var_epi8(low, a, order, b) : _mm512_maskz_permutexvar_epi8(low, order, a);
 }
 
+/* Bytes of the first taps within a row, as both words of a pixel. */
+AVX512_INLINE __m512i places16(const group16 *group, int channels)
+{
+    __m512i at = group->dx;
+    if (channels == 3) at = _mm512_add_epi32(at, _mm512_slli_epi32(at, 1));
+    if (channels == 2) at = _mm512_slli_epi32(at, 1);
+    if (channels == 4) at = _mm512_slli_epi32(at, 2);
+    return _mm512_or_si512(at, _mm512_slli_epi32(at, 16));
+}
+
 /* A group: taps x taps (2 or 4), 7 bits between the passes. */
 AVX512_INLINE void warp16(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, const group16 *group, uint8_t *out,
                           const int channels, const int taps, const int is_long)
@@ -116,11 +124,8 @@ AVX512_INLINE void warp16(const fp_warp_job *job, const int32_t *qx, const int32
         wy.low = _mm512_sllv_epi64(wy.low, by_low);
         wy.high = _mm512_sllv_epi64(wy.high, by_high);
     }
-    __m512i at = group->dx, order[8], sum[4];
-    if (channels == 3) at = _mm512_add_epi32(at, _mm512_slli_epi32(at, 1));
-    if (channels == 2) at = _mm512_slli_epi32(at, 1);
-    if (channels == 4) at = _mm512_slli_epi32(at, 2);
-    at = _mm512_or_si512(at, _mm512_slli_epi32(at, 16));
+    const __m512i at = places16(group, channels);
+    __m512i order[8], sum[4];
     for (int c = 0; c < channels; c++) {
         order[2 * c] = _mm512_add_epi32(at, _mm512_set1_epi32(c | (channels + c) << 16));
         order[2 * c + 1] = _mm512_add_epi32(order[2 * c], _mm512_set1_epi32(2 * channels * 0x10001));
@@ -148,31 +153,105 @@ AVX512_INLINE void warp16(const fp_warp_job *job, const int32_t *qx, const int32
     store16(sum, channels, out);
 }
 
+/* Four weights of sixteen pixels, from number `first` on, out of rows of eight. */
+AVX512_INLINE weights16 load_part16(const int16_t *table, __m512i phase, int first)
+{
+    return load_weights16(table + first, _mm512_slli_epi32(phase, 1));
+}
+
+/* A group: taps x taps, 6 or 8: lanczos, and bicubic up to twice the source's pixel. A of pairs 0, 2, B of 1, 3. */
+AVX512_INLINE void warp16_wide(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, const group16 *group,
+                               uint8_t *out, const int channels, const int taps, const int is_long)
+{
+    const __m512i mask = _mm512_set1_epi32(1023), zero = _mm512_setzero_si512();
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    const __m512i x = _mm512_and_si512(_mm512_loadu_si512(qx), mask), y = _mm512_and_si512(_mm512_loadu_si512(qy), mask);
+    const weights16 x0 = load_part16(job->x.integers, x, 0), x4 = load_part16(job->x.integers, x, 4);
+    const __m512i wx[4] = {_mm512_permutex2var_epi32(x0.low, even, x0.high), _mm512_permutex2var_epi32(x0.low, odd, x0.high),
+                           _mm512_permutex2var_epi32(x4.low, even, x4.high), _mm512_permutex2var_epi32(x4.low, odd, x4.high)};
+    /* rows of weights as 128-bit numbers, moved up by whole words: up to eleven rows */
+    const weights16 y0 = load_part16(job->y.integers, y, 0), y4 = load_part16(job->y.integers, y, 4);
+    const __m512i by = _mm512_slli_epi32(group->dy, 4);
+    const __m512i by_low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(by));
+    const __m512i by_high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(by, 1));
+    const weights16 wy[3] = {
+        {_mm512_sllv_epi64(y0.low, by_low), _mm512_sllv_epi64(y0.high, by_high)},
+        {_mm512_shldv_epi64(y4.low, y0.low, by_low), _mm512_shldv_epi64(y4.high, y0.high, by_high)},
+        {_mm512_shldv_epi64(zero, y4.low, by_low), _mm512_shldv_epi64(zero, y4.high, by_high)}};
+    const __m512i at = places16(group, channels);
+    const __m128i cut = _mm_cvtsi32_si128(WEIGHT_BITS - job->bits), lift = _mm_cvtsi32_si128(16 - WEIGHT_BITS + job->bits);
+    __m512i sum[4];
+    for (int c = 0; c < channels; c++) sum[c] = _mm512_set1_epi32(rounding_u8(job));
+    const uint8_t *p = job->src.data + group->y * job->src.stride + group->x * channels;
+    const __mmask64 near_bytes = first_bytes(group->bytes), far_bytes = is_long ? first_bytes(group->bytes - 64) : 0;
+    for (int r = 0; r < group->rows; r++, p += job->src.stride) {
+        const __m512i w = weight_of_row(wy[r >> 2], r & 3);
+        const __m512i a = _mm512_maskz_loadu_epi8(near_bytes, p);
+        const __m512i b = is_long ? _mm512_maskz_loadu_epi8(far_bytes, p + 64) : a;
+        for (int c = 0; c < channels; c++) {
+            __m512i half[2] = {zero, zero};
+            for (int t = 0; t < taps / 2; t++) {
+                const int first = c + 2 * t * channels;
+                const __m512i order = _mm512_add_epi32(at, _mm512_set1_epi32(first | (channels + first) << 16));
+                half[t & 1] = _mm512_dpwssd_epi32(half[t & 1], pick_samples(a, b, order, is_long), wx[t]);
+            }
+            const __m512i halves = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srl_epi32(half[0], cut),
+                                                           _mm512_sll_epi32(half[1], lift));
+            sum[c] = _mm512_dpwssd_epi32(sum[c], halves, w);
+        }
+    }
+    const __m128i shift = _mm_cvtsi32_si128(WEIGHT_BITS + job->bits);
+    for (int c = 0; c < channels; c++) sum[c] = _mm512_sra_epi32(sum[c], shift);
+    store16(sum, channels, out);
+}
+
 /* Groups that are too far apart, and a last one of eight, go the AVX2 way. */
-#define DEFINE_RUN512(taps, channels) \
-    FP_TARGET_AVX512ICL static void run_##taps##x##taps##_c##channels##_avx512(const fp_warp_job *original, \
-        const int32_t *qx, const int32_t *qy, int n, uint8_t *out) \
+AVX512_INLINE void run_sixteens(const fp_warp_job *original, const int32_t *qx, const int32_t *qy, int n, uint8_t *out,
+                                const int channels, const int taps, run_function other)
+{
+    const fp_warp_job job = *original;
+    group16 group;
+    int k = 0;
+    for (; k + SIXTEEN <= n; k += SIXTEEN, out += SIXTEEN * channels) {
+        if (!find_group16(qx + k, qy + k, channels, taps, &group))
+            other(&job, qx + k, qy + k, SIXTEEN, out);
+        else if (taps > 4 && group.bytes <= 64)
+            warp16_wide(&job, qx + k, qy + k, &group, out, channels, taps, 0);
+        else if (taps > 4)
+            warp16_wide(&job, qx + k, qy + k, &group, out, channels, taps, 1);
+        else if (group.bytes <= 64)
+            warp16(&job, qx + k, qy + k, &group, out, channels, taps, 0);
+        else
+            warp16(&job, qx + k, qy + k, &group, out, channels, taps, 1);
+    }
+    _mm256_zeroupper();
+    if (k < n) other(&job, qx + k, qy + k, n - k, out);
+}
+
+#define DEFINE_RUN512(name, taps, channels, other) \
+    FP_TARGET_AVX512ICL static void name(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, int n, uint8_t *out) \
     { \
-        const fp_warp_job job = *original; \
-        group16 group; \
-        int k = 0; \
-        for (; k + SIXTEEN <= n; k += SIXTEEN) { \
-            if (!find_group16(&job, qx + k, qy + k, channels, taps, &group)) \
-                run_##taps##x##taps##_c##channels##_avx2(&job, qx + k, qy + k, SIXTEEN, out + k * (channels)); \
-            else if (group.bytes <= 64) \
-                warp16(&job, qx + k, qy + k, &group, out + k * (channels), channels, taps, 0); \
-            else \
-                warp16(&job, qx + k, qy + k, &group, out + k * (channels), channels, taps, 1); \
-        } \
-        _mm256_zeroupper(); \
-        if (k < n) run_##taps##x##taps##_c##channels##_avx2(&job, qx + k, qy + k, n - k, out + k * (channels)); \
+        run_sixteens(job, qx, qy, n, out, channels, taps, other); \
     }
 
-DEFINE_RUN512(2, 1)
-DEFINE_RUN512(2, 2)
-DEFINE_RUN512(2, 3)
-DEFINE_RUN512(2, 4)
-DEFINE_RUN512(4, 1)
-DEFINE_RUN512(4, 2)
-DEFINE_RUN512(4, 3)
-DEFINE_RUN512(4, 4)
+#define DEFINE_RUNS512(channels) \
+    DEFINE_RUN512(run_2x2_c##channels##_avx512, 2, channels, run_2x2_c##channels##_avx2) \
+    DEFINE_RUN512(run_4x4_c##channels##_avx512, 4, channels, run_4x4_c##channels##_avx2) \
+    DEFINE_RUN512(run_6x6_c##channels##_avx512, 6, channels, run_wide_c##channels##_avx2) \
+    DEFINE_RUN512(run_8x8_c##channels##_avx512, 8, channels, run_wide_c##channels##_avx2)
+
+DEFINE_RUNS512(1)
+DEFINE_RUNS512(2)
+DEFINE_RUNS512(3)
+DEFINE_RUNS512(4)
+
+/* Path for uint8, or `other`: by taps (2, 4, 6, 8) and channels. */
+static run_function choose_avx512(ptrdiff_t channels, int taps, run_function other)
+{
+#define RUNS512(n) {run_##n##x##n##_c1_avx512, run_##n##x##n##_c2_avx512, run_##n##x##n##_c3_avx512, run_##n##x##n##_c4_avx512}
+    static const run_function runs[4][4] = {RUNS512(2), RUNS512(4), RUNS512(6), RUNS512(8)};
+#undef RUNS512
+    if (taps < 2 || taps > 8 || !(fp_cpu_live() & FP_CPU_AVX512ICL)) return other;
+    return runs[taps / 2 - 1][channels - 1];
+}

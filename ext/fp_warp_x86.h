@@ -284,8 +284,6 @@ static warp_path choose_avx2(const fp_warp_job *job, warp_path other)
 {
     static const run_function c4x4[] = {run_4x4_c1_avx2, run_4x4_c2_avx2, run_4x4_c3_avx2, run_4x4_c4_avx2};
     static const run_function c2x2[] = {run_2x2_c1_avx2, run_2x2_c2_avx2, run_2x2_c3_avx2, run_2x2_c4_avx2};
-    static const run_function c4x4_512[] = {run_4x4_c1_avx512, run_4x4_c2_avx512, run_4x4_c3_avx512, run_4x4_c4_avx512};
-    static const run_function c2x2_512[] = {run_2x2_c1_avx512, run_2x2_c2_avx512, run_2x2_c3_avx512, run_2x2_c4_avx512};
     static const run_function wide[] = {run_wide_c1_avx2, run_wide_c2_avx2, run_wide_c3_avx2, run_wide_c4_avx2};
     const ptrdiff_t channels = job->src.channels;
     const int both = job->x.taps == job->y.taps ? job->x.taps : 0;
@@ -305,16 +303,17 @@ static warp_path choose_avx2(const fp_warp_job *job, warp_path other)
     } else if (both == 4 && job->bits == 7) {
         path.run = c4x4[channels - 1];
         path.load = channels == 1 ? 4 : 16;
-        if (fp_cpu_live() & FP_CPU_AVX512ICL) path.run = c4x4_512[channels - 1];
+        path.run = choose_avx512(channels, 4, path.run);
     } else if (both == 2 && job->bits == 7) {
         path.run = c2x2[channels - 1];
         path.load = channels == 1 ? 2 : 8;
-        if (fp_cpu_live() & FP_CPU_AVX512ICL) path.run = c2x2_512[channels - 1];
+        path.run = choose_avx512(channels, 2, path.run);
     } else {
         const int step = channels == 1 && job->x.taps > 4 ? 8 : 4; /* taps that one load serves */
         const int whole = (job->x.taps + step - 1) / step * step;
         path.run = wide[channels - 1];
         path.load = channels == 1 ? whole : (whole - 4) * channels + 16;
+        if (both > 4) path.run = choose_avx512(channels, both, path.run);
     }
     return path;
 }

@@ -66,6 +66,17 @@ def test_nodata_mask(dtype: str, channels: int) -> None:
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_nodata_mask_of_any_width(cpu_path: str, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    for cols in (*range(1, 70), 255, 257):
+        pixels = strided(rng.integers(6, 8, (3, cols, channels), np.uint8))
+        out = strided(np.full((3, cols), 9, np.uint8))
+        nodata_mask(pixels, [7, 6, 7, 7][:channels], out)
+        same = (pixels == np.array([7, 6, 7, 7][:channels], np.uint8)).all(axis=2)
+        np.testing.assert_array_equal(out, np.where(same, 0, 255))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nodata_of_floats(dtype: str) -> None:
     pixels = np.array([[[np.nan, 1], [np.nan, np.nan], [-9999.1, -0.0], [-3.4e38, np.inf]]], dtype)

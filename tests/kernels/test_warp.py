@@ -307,16 +307,17 @@ def test_slants_and_ratios_that_share_vectors(interpolation, channels):
     rng = np.random.default_rng(channels)
     frame = rng.integers(0, 256, (240, 250, channels), np.uint8)
     src = frame[20:220, 3:230]  # strided: a view that neither starts nor ends its rows
-    for pace in (0.2, 0.95, 1.0, 1.04, 1.9, 3.0, -0.97):
+    for pace in (0.2, 0.95, 1.0, 1.04, 1.3, 1.9, 3.0, -0.97):
         for slant in (0.0, 0.03, -0.07, 0.31, -0.9):
             cols, rows = (int(n) for n in rng.integers(1, 70, 2))
             origin = (110.0 - pace * cols / 2, 100.0 - slant * cols / 2)
             nodes = affine_nodes((rows, cols), 32, origin, (pace, slant), (-slant, pace))
             nodes += rng.normal(0, 0.3, nodes.shape) * (rng.random() < 0.3)
+            place = {"interpolation": interpolation, "ratio": (abs(pace), abs(pace))}
 
-            def call(nodes=nodes, shape=(rows, cols, channels)):
+            def call(nodes=nodes, shape=(rows, cols, channels), place=place):
                 wider = np.full((shape[0], shape[1] + 3, channels), 7, np.uint8)
-                warp(src, nodes, 32, wider[:, 1:-2], interpolation=interpolation)
+                warp(src, nodes, 32, wider[:, 1:-2], **place)
                 return wider
 
             results = on_every_path(call)
