@@ -61,11 +61,19 @@ FP_TARGET_AVX2 FP_INLINE __m256i means_avx2(__m256i upper, __m256i lower)
     return _mm256_srai_epi32(_mm256_add_epi32(sums, bias), 2);
 }
 
+/* A tile is a part of a wider block: its rows are too short for the machine to foresee the next ones. */
+FP_INLINE void fetch_rows_ahead(const uint8_t *p, ptrdiff_t stride)
+{
+    FP_PREFETCH(p + 2 * stride);
+    FP_PREFETCH(p + 3 * stride);
+}
+
 FP_TARGET_AVX2 static void colour_avx2(const uint8_t *rgb, ptrdiff_t stride, int mcus, fp_jpeg_scratch *scratch)
 {
     for (int i = 0; i < 16; i += 2, rgb += 2 * stride)
         for (int j = 0; j < 16 * mcus; j += 16) {
             __m256i cb[2], cr[2];
+            fetch_rows_ahead(rgb + 3 * j, stride);
             pixels_avx2(rgb + 3 * j, scratch->luma[i] + j, &cb[0], &cr[0]);
             pixels_avx2(rgb + stride + 3 * j, scratch->luma[i + 1] + j, &cb[1], &cr[1]);
             __m256i both = _mm256_packs_epi32(means_avx2(cb[0], cb[1]), means_avx2(cr[0], cr[1]));
@@ -125,6 +133,8 @@ FP_TARGET_AVX512ICL static void colour_avx512icl(const uint8_t *rgb, ptrdiff_t s
         for (int j = 0; j < 16 * mcus; j += 32) {
             const __mmask64 second = j + 16 < 16 * mcus ? 0xFFFFFFFFFFFF : 0;
             __m512i cb[2], cr[2];
+            fetch_rows_ahead(rgb + 3 * j, stride);
+            fetch_rows_ahead(rgb + 3 * j + 48, stride);
             pixels_avx512icl(rgb + 3 * j, second, scratch->luma[i] + j, &cb[0], &cr[0]);
             pixels_avx512icl(rgb + stride + 3 * j, second, scratch->luma[i + 1] + j, &cb[1], &cr[1]);
             const __m512i both = _mm512_permutex2var_epi16(means_avx512icl(cb[0], cb[1]), _mm512_loadu_si512(low_words),
