@@ -13,11 +13,22 @@ typedef struct {
     __m512i low, high;
 } weights16;
 
-AVX512_INLINE weights16 load_weights16(const int16_t *table, __m512i phase)
+AVX512_INLINE __m256i four_rows(const int16_t *table, const int32_t *q, int size)
+{
+    const __m128d a = _mm_loadh_pd(_mm_load_sd((const double *)(table + (q[0] & 1023) * size)),
+                                   (const double *)(table + (q[1] & 1023) * size));
+    const __m128d b = _mm_loadh_pd(_mm_load_sd((const double *)(table + (q[2] & 1023) * size)),
+                                   (const double *)(table + (q[3] & 1023) * size));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_castpd_si128(a)), _mm_castpd_si128(b), 1);
+}
+
+/* Weights 0 to 3 from `table` on, rows of `size`, at the fractions of positions q: single loads, because gathers are no
+ * faster here, and slow where microcode mends them. */
+AVX512_INLINE weights16 load_weights16(const int16_t *table, const int32_t *q, int size)
 {
     weights16 w;
-    w.low = _mm512_i32gather_epi64(_mm512_castsi512_si256(phase), table, 8);
-    w.high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(phase, 1), table, 8);
+    w.low = _mm512_inserti64x4(_mm512_castsi256_si512(four_rows(table, q, size)), four_rows(table, q + 4, size), 1);
+    w.high = _mm512_inserti64x4(_mm512_castsi256_si512(four_rows(table, q + 8, size)), four_rows(table, q + 12, size), 1);
     return w;
 }
 
@@ -107,9 +118,8 @@ AVX512_INLINE __m512i places16(const group16 *group, int channels)
 AVX512_INLINE void warp16(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, const group16 *group, uint8_t *out,
                           const int channels, const int taps, const int is_long)
 {
-    const __m512i mask = _mm512_set1_epi32(1023);
-    const weights16 wx = load_weights16(job->x.integers, _mm512_and_si512(_mm512_loadu_si512(qx), mask));
-    weights16 wy = load_weights16(job->y.integers, _mm512_and_si512(_mm512_loadu_si512(qy), mask)), more = wy;
+    const weights16 wx = load_weights16(job->x.integers, qx, 4);
+    weights16 wy = load_weights16(job->y.integers, qy, 4), more = wy;
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
     const __m512i w01 = _mm512_permutex2var_epi32(wx.low, even, wx.high);
@@ -153,25 +163,18 @@ AVX512_INLINE void warp16(const fp_warp_job *job, const int32_t *qx, const int32
     store16(sum, channels, out);
 }
 
-/* Four weights of sixteen pixels, from number `first` on, out of rows of eight. */
-AVX512_INLINE weights16 load_part16(const int16_t *table, __m512i phase, int first)
-{
-    return load_weights16(table + first, _mm512_slli_epi32(phase, 1));
-}
-
 /* A group: taps x taps, 6 or 8: lanczos, and bicubic up to twice the source's pixel. A of pairs 0, 2, B of 1, 3. */
 AVX512_INLINE void warp16_wide(const fp_warp_job *job, const int32_t *qx, const int32_t *qy, const group16 *group,
                                uint8_t *out, const int channels, const int taps, const int is_long)
 {
-    const __m512i mask = _mm512_set1_epi32(1023), zero = _mm512_setzero_si512();
+    const __m512i zero = _mm512_setzero_si512();
     const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    const __m512i x = _mm512_and_si512(_mm512_loadu_si512(qx), mask), y = _mm512_and_si512(_mm512_loadu_si512(qy), mask);
-    const weights16 x0 = load_part16(job->x.integers, x, 0), x4 = load_part16(job->x.integers, x, 4);
+    const weights16 x0 = load_weights16(job->x.integers, qx, 8), x4 = load_weights16(job->x.integers + 4, qx, 8);
     const __m512i wx[4] = {_mm512_permutex2var_epi32(x0.low, even, x0.high), _mm512_permutex2var_epi32(x0.low, odd, x0.high),
                            _mm512_permutex2var_epi32(x4.low, even, x4.high), _mm512_permutex2var_epi32(x4.low, odd, x4.high)};
     /* rows of weights as 128-bit numbers, moved up by whole words: up to eleven rows */
-    const weights16 y0 = load_part16(job->y.integers, y, 0), y4 = load_part16(job->y.integers, y, 4);
+    const weights16 y0 = load_weights16(job->y.integers, qy, 8), y4 = load_weights16(job->y.integers + 4, qy, 8);
     const __m512i by = _mm512_slli_epi32(group->dy, 4);
     const __m512i by_low = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(by));
     const __m512i by_high = _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(by, 1));
