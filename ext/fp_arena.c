@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "fp_arena.h"
 
 #include <stdlib.h>
@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #endif
 
-#define LARGE_PAGE ((size_t)1 << 21)
 #define GRAIN ((size_t)64)
+#define PAGE ((size_t)4096)
 
 /* A free stretch of the region. */
 typedef struct {
@@ -17,7 +17,7 @@ typedef struct {
 } stretch;
 
 struct fp_arena {
-    uint8_t *memory, *start; /* as allocated, and its first large page */
+    uint8_t *memory, *start; /* as allocated, and its first page */
     size_t size, used, lent; /* bytes in all and lent, pieces lent */
     size_t count, room;      /* free stretches, and for how many there is room */
     stretch *free;           /* by place; no two touch */
@@ -28,17 +28,13 @@ static size_t rounded(size_t size)
     return (size + GRAIN - 1) & ~(GRAIN - 1);
 }
 
-/* Memory that is not written to costs nothing anywhere; large pages are faulted in and found by the CPU 512 times as
- * fast as small ones. */
+/* Memory that is not written to costs nothing anywhere. No large pages: on virtual machines whose free memory goes back
+ * to the host, one of them may take milliseconds. */
 static uint8_t *reserve(size_t size)
 {
 #if defined(__linux__)
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return NULL;
-#if defined(MADV_HUGEPAGE)
-    madvise(memory, size, MADV_HUGEPAGE);
-#endif
-    return memory;
+    return memory == MAP_FAILED ? NULL : memory;
 #else
     return malloc(size);
 #endif
@@ -56,19 +52,19 @@ static void release(uint8_t *memory, size_t size)
 
 fp_arena *fp_arena_new(size_t size)
 {
-    if (size > SIZE_MAX - 2 * LARGE_PAGE) return NULL;
+    if (size > SIZE_MAX - 2 * PAGE) return NULL;
     fp_arena *arena = calloc(1, sizeof *arena);
     if (!arena) return NULL;
     arena->size = rounded(size);
     arena->room = 64;
     arena->free = malloc(arena->room * sizeof *arena->free);
-    arena->memory = arena->free ? reserve(arena->size + LARGE_PAGE) : NULL;
+    arena->memory = arena->free ? reserve(arena->size + PAGE) : NULL;
     if (!arena->memory) {
         free(arena->free);
         free(arena);
         return NULL;
     }
-    arena->start = arena->memory + (LARGE_PAGE - (uintptr_t)arena->memory % LARGE_PAGE) % LARGE_PAGE;
+    arena->start = arena->memory + (PAGE - (uintptr_t)arena->memory % PAGE) % PAGE;
     arena->free[arena->count++] = (stretch){0, arena->size};
     return arena;
 }
@@ -76,7 +72,7 @@ fp_arena *fp_arena_new(size_t size)
 void fp_arena_free(fp_arena *arena)
 {
     if (!arena) return;
-    release(arena->memory, arena->size + LARGE_PAGE);
+    release(arena->memory, arena->size + PAGE);
     free(arena->free);
     free(arena);
 }

@@ -1,5 +1,4 @@
-/* One region of memory lent in pieces: large pages where the system has them, and pages that stay when a piece comes
- * back. Not safe for two threads at a time. */
+/* One region of memory lent in pieces, whose pages stay when a piece comes back. Not safe for two threads at a time. */
 #ifndef FP_ARENA_H
 #define FP_ARENA_H
 

@@ -87,8 +87,8 @@ def node_error(
 class Arena:
     """Memory that is lent in pieces and comes back when the last reference to a piece goes. Safe for many threads.
 
-    ``size`` bytes of address space: pages are made (large ones on Linux) when they are first written, stay while any
-    piece is lent, and go back to the system with the last one.
+    ``size`` bytes of address space: pages are made when they are first written, stay while any piece is lent, and go
+    back to the system with the last one.
     """
 
     size: int

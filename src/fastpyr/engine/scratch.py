@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.memory import pooled_empty
+
 __all__ = ["Scratch"]
 
 
@@ -23,5 +25,5 @@ class Scratch:
         buffer = self._buffers.get(name)
         if buffer is None or buffer.nbytes < wanted:
             # Room for a little more, because windows of neighbouring blocks differ by a few rows.
-            buffer = self._buffers[name] = np.empty(wanted + wanted // 8, np.uint8)
+            buffer = self._buffers[name] = pooled_empty((wanted + wanted // 8,), np.uint8)
         return buffer[:wanted].view(dtype).reshape(shape)
