@@ -84,6 +84,7 @@ class Builder:
             else Renderer(plan.mosaics[level.mosaic], level.matrix, plan.tms, pixel, plan.options.interpolation)
             for level in plan.levels
         ]
+        self._announce()
         first = self.worker()
         self._assemblers = [
             SlabAssembler(
@@ -107,6 +108,15 @@ class Builder:
         self._counter = Counter({level.id: len(level.blocks) for level in plan.levels}, progress)
         if journal is not None:
             self._restore(journal)
+
+    def _announce(self) -> None:
+        """Tell mosaics of one level what will be read of them. Blocks of an earlier build are never done: their pixels
+        stay until there is no room."""
+        mosaics = [level.mosaic for level in self.plan.levels]
+        height, width = (self.plan.block * length for length in self._tile)
+        for level, renderer in zip(self.plan.levels, self._renderers, strict=True):
+            if renderer is not None and mosaics.count(level.mosaic) == 1:
+                renderer.expect(level.blocks, width, height)
 
     def worker(self) -> Worker:
         """Fresh state for one thread."""

@@ -22,6 +22,7 @@ from ..grid import (
     project_boxes,
 )
 from ..kernels import paint, resample, warp
+from ..planning import Coverage
 from ..source import Mosaic, Pack, ReducedPack
 from .block import EMPTY, FULL, MIXED
 from .scratch import Scratch
@@ -34,6 +35,8 @@ PREFILTER_RATIO = 16.0
 """Levels coarser than this many source pixels are resampled from sources that were halved until 8 to 16 are left."""
 GRID_TOLERANCE = 0.02
 """Largest error, in source pixels, of positions interpolated between the nodes of a reprojection grid."""
+WINDOW_SLACK = 16
+"""Source pixels by which the window of a block may exceed the envelope of its corners without being decoded twice."""
 EDGE = 1
 """Pixels of a window kept beyond the edge of its pack: enough to be seen as an edge."""
 COPY_TOLERANCE = 0.01
@@ -124,6 +127,27 @@ class _PackView:
                     return False
         return True
 
+    def windows(self, px: NDArray[np.int64], py: NDArray[np.int64], width: int, height: int) -> NDArray[np.int64]:
+        """About the windows of blocks with these first pixels, int64 (n, 4): from their corners alone, with a little
+        more for what bends between them."""
+        cell, matrix = self.matrix.cell_size, self.matrix
+        x = matrix.origin_x + (px[:, None] + np.array([0, width, 0, width])) * cell
+        y = matrix.origin_y - (py[:, None] + np.array([0, 0, height, height])) * cell
+        if not self.straight:
+            x, y = self.to_source.forward(x, y)
+        pack = self.pack
+        a, b, c, d, e, f = self.pack.transform
+        determinant = a * e - b * d
+        columns, rows = (e * (x - c) - b * (y - f)) / determinant, (a * (y - f) - d * (x - c)) / determinant
+        low, high = np.stack((columns.min(1), rows.min(1)), 1), np.stack((columns.max(1), rows.max(1)), 1)
+        unknown = ~(np.isfinite(low) & np.isfinite(high)).all(1)
+        low[unknown] = high[unknown] = 0
+        margin = self.half * np.maximum(1.0, (high - low) / (width, height)) + WINDOW_SLACK
+        low, high = low - margin, high + margin
+        size = np.array([pack.width, pack.height], np.float64)
+        low[unknown], high[unknown] = 0, size
+        return np.hstack((np.clip(low, 0, size), np.clip(high, 0, size))).astype(np.int64)
+
 
 class Renderer:
     """Fills blocks of one level from a mosaic. Shared by workers; each passes its own Scratch."""
@@ -145,6 +169,29 @@ class Renderer:
         self.views = [_PackView(pack, matrix, tms, interpolation, areas[pack.crs]) for pack in mosaic.packs]
         self.width = matrix.matrix_width * matrix.tile_width
         self.height = matrix.matrix_height * matrix.tile_height
+        self._numbers: NDArray[np.int64] = np.empty((0, 0), np.int64)
+        self._first = 0, 0
+
+    def expect(self, blocks: Coverage, width: int, height: int) -> None:
+        """Announce blocks of ``width`` x ``height`` pixels, each of which is rendered once at most, so that decoded
+        pixels need not be kept longer than for these. Not for a mosaic that others read too."""
+        rows, columns = np.nonzero(blocks.cells)
+        self._numbers = np.full(blocks.cells.shape, -1, np.int64)
+        self._numbers[rows, columns] = np.arange(len(rows))
+        self._first = blocks.column * width, blocks.row * height
+        for view in self.views:
+            if isinstance(view.pack, Pack):
+                px, py = columns * width + self._first[0], rows * height + self._first[1]
+                view.pack.expect(view.windows(px, py, width, height))
+
+    def _done(self, px: int, py: int, width: int, height: int) -> None:
+        """A block has been rendered."""
+        column, row = (px - self._first[0]) // width, (py - self._first[1]) // height
+        if 0 <= row < self._numbers.shape[0] and 0 <= column < self._numbers.shape[1]:
+            number = int(self._numbers[row, column])
+            for view in self.views if number >= 0 else ():
+                if isinstance(view.pack, Pack):
+                    view.pack.done(number)
 
     def render(self, px: int, py: int, out: Pixels, mask: Mask, scratch: Scratch) -> int:
         """Fill a block whose top-left pixel is (px, py) of the level.
@@ -157,6 +204,7 @@ class Renderer:
         # Edge blocks reach beyond the matrix: nothing is drawn there.
         rows, cols = min(out.shape[0], self.height - py), min(out.shape[1], self.width - px)
         state = self._render(px, py, out[:rows, :cols], mask[:rows, :cols], scratch)
+        self._done(px, py, out.shape[1], out.shape[0])
         if state == EMPTY or (rows, cols) == mask.shape:
             return state
         if state == FULL:

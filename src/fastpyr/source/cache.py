@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 
 import numpy as np
@@ -142,6 +142,14 @@ class ChunkCache:
         while self._chunks and self._bytes + self._reserved > self.max_bytes:
             _, chunk = self._chunks.popitem(last=False)
             self._bytes -= chunk.nbytes
+
+    def drop(self, keys: Iterable[Hashable]) -> None:
+        """Forgets chunks that nobody will ask for again; asking all the same decodes them anew."""
+        with self._lock:
+            for key in keys:
+                chunk = self._chunks.pop(key, None)
+                if chunk is not None:
+                    self._bytes -= chunk.nbytes
 
     def clear(self) -> None:
         """Forgets all chunks; those in use stay with their users."""

@@ -16,9 +16,11 @@ from fastpyr.kernels import paint
 from .attempts import Attempts
 from .base import Affine, Mask, Pixels, RasterInfo, Source
 from .cache import Chunk, ChunkCache, chunk_shape
+from .readers import Readers
+from .rects import RectIndex
 from .validity import convert_pixels, mask_state
 
-__all__ = ["Pack", "RectIndex"]
+__all__ = ["Pack"]
 
 
 _Area = tuple[slice, slice]
@@ -31,23 +33,6 @@ _Piece = tuple[int, int, int, int, int]
 
 _MOST_SIDE_BY_SIDE = 16
 """Sources in a window up to which it is worth finding out that they do not overlap."""
-
-
-class RectIndex:
-    """Which of many rectangles meet a window. ``rects``: int64 (n, 4), x0 y0 x1 y1, right and bottom excluded."""
-
-    def __init__(self, rects: npt.NDArray[np.int64]) -> None:
-        self._order = np.argsort(rects[:, 0], kind="stable")
-        self._sorted = rects[self._order]
-        self._widest = int((rects[:, 2] - rects[:, 0]).max())
-
-    def query(self, x0: int, y0: int, x1: int, y1: int) -> list[int]:
-        """Indexes of the rectangles that share a pixel with the window, ascending."""
-        lefts = self._sorted[:, 0]
-        start = np.searchsorted(lefts, x0 - self._widest, side="right")
-        part = self._sorted[start : np.searchsorted(lefts, x1, side="left")]
-        hits = np.flatnonzero((part[:, 2] > x0) & (part[:, 1] < y1) & (part[:, 3] > y0))
-        return sorted(self._order[start + hits].tolist())
 
 
 class Pack:
@@ -80,6 +65,7 @@ class Pack:
         # part of the cache's keys, which keep it alive: no other pack ever has the same
         self._token = object()
         self._index = RectIndex(rects)
+        self._readers: Readers | None = None
         self._shapes = [self._chunk_shape(source) for source in sources]
 
     @property
@@ -102,6 +88,16 @@ class Pack:
             if shape is not None and shape[1] == info.width and shape[0] < info.height
         ]
         return max(bands, default=0) * self.channels * self.sample.size
+
+    def expect(self, windows: npt.NDArray[np.int64]) -> None:
+        """Announce the windows that will be read, int64 (n, 4), x0 y0 x1 y1, so that chunks need not be kept after the
+        last one. ``done(k)`` is to be called after whatever is read for window k. Other reads remain possible."""
+        self._readers = Readers(windows) if len(windows) else None
+
+    def done(self, window: int) -> None:
+        """All is read for an announced window."""
+        if self._readers is not None:
+            self._cache.drop(self._readers.done(window))
 
     def sources_in(self, x0: int, y0: int, x1: int, y1: int) -> list[int]:
         """Indexes of the sources whose rectangles meet a window, in painting order. Reads nothing."""
@@ -260,9 +256,16 @@ class Pack:
         y0, x0 = cy * rows, cx * cols
         y1, x1 = min(y0 + rows, info.height), min(x0 + cols, info.width)
         size = (y1 - y0) * (x1 - x0) * (self.channels * self.sample.size + info.may_have_holes)
-        return self._cache.get(
-            (self._token, index, cy, cx), size, lambda: self._load(source, x0, y0, x1, y1), wait=wait
-        )  # fmt: skip
+        key = (self._token, index, cy, cx)
+
+        def load() -> Chunk:
+            chunk = self._load(source, x0, y0, x1, y1)
+            if self._readers is not None:
+                left, top = self._corners[index]
+                self._readers.decoded(key, x0 + left, y0 + top, x1 + left, y1 + top)
+            return chunk
+
+        return self._cache.get(key, size, load, wait=wait)
 
     def _load(self, source: Source, x0: int, y0: int, x1: int, y1: int) -> Chunk:
         pixels, mask = self._attempt(lambda: source.read(x0, y0, x1, y1))
