@@ -7,6 +7,7 @@ terminated.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -72,6 +73,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return _fail(f"{error}{_notes(error)}")
     except OSError as error:
         return _fail(_os_error_text(error) + _notes(error))
+    finally:
+        if args is None:
+            gc.freeze()  # else the interpreter looks for cycles in all that was loaded, before it throws it away
 
 
 def _run(args: list[str]) -> int:

@@ -9,7 +9,10 @@ import gc
 import os
 import sys
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["load_pyproj", "spare_this_process"]
 
@@ -18,6 +21,7 @@ _OBJECTS_BEFORE_COLLECTION = 50_000
 _UNUSED = ("pyproj._show_versions", "pyproj.sync")
 """Parts of pyproj, for bug reports and downloads, whose imports take as long as the rest of it."""
 _CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
+"""Names the certificates for downloads; without it pyproj asks certifi for its own."""
 
 
 def spare_this_process() -> None:
@@ -35,7 +39,7 @@ def load_pyproj() -> None:
         return
     for name in _UNUSED:
         sys.modules.setdefault(name, _StandIn(name))
-    # an empty bundle: else it looks for the one of certifi, which takes importlib.resources
+    certifi = sys.modules.setdefault("certifi", _StandIn("certifi"))
     absent = _CERTIFICATES not in os.environ
     if absent:
         os.environ[_CERTIFICATES] = ""
@@ -44,6 +48,8 @@ def load_pyproj() -> None:
     finally:
         if absent:
             del os.environ[_CERTIFICATES]
+        if isinstance(certifi, _StandIn):  # others that ask for it need it
+            del sys.modules["certifi"]
 
 
 class _StandIn(ModuleType):

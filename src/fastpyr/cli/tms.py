@@ -8,6 +8,7 @@ import click
 
 from ..grid.tms import TileMatrix, TileMatrixSet, load_tms, tms_names
 from .common import print_facts, print_json, print_table
+from .start import load_pyproj
 
 __all__ = ["tms"]
 
@@ -59,6 +60,7 @@ def _summary(one: TileMatrixSet) -> dict[str, Any]:
 
 def _show(one: TileMatrixSet, as_json: bool) -> None:
     if as_json:
+        load_pyproj()
         print_json(one.to_json())
         return
     facts: list[tuple[str, object]] = [("name", one.name), ("title", one.title), ("crs", one.crs), ("kind", one.kind)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -59,8 +58,11 @@ _READ_OTHERWISE = frozenset((2163, 3295, 9311, 26632, 26692, 32600, 32700))
 """Codes whose definition GDAL does not know again when it reads it from GeoTIFF keys."""
 _CODES = frozenset(range(1024, 32767)) - _READ_OTHERWISE
 """Codes that are EPSG's."""
-_PLAIN_NODATA = re.compile(rb"-?\d{1,7}|nan")
-_PLAIN_CITATION = re.compile(rb"[^=|\x00-\x1f\x7f-\xff]{0,200}")
+_DIGITS = frozenset(b"0123456789")
+_MOST_DIGITS = 7
+_NAME_LENGTH = 200
+_NAME_BYTES = frozenset(range(32, 127)) - frozenset(b"=|")
+"""Bytes of a name of a CRS; texts with others may hold a description of it, as some writers store them."""
 _TELLING_METADATA = (b"role=", b"domain=", b"AREA_OR_POINT", b"NBITS", b"MINISWHITE")
 _BESIDE = (".aux.xml", ".msk", ".MSK", ".aux", ".AUX", ".ovr", ".OVR")
 _BESIDE_STEM = (".msk", ".MSK", ".aux", ".AUX")
@@ -196,7 +198,8 @@ def _bands(file: IO[bytes], directory: Directory, blocks: TiffBlocks, path: Path
     nodata = None
     if _NODATA in directory.fields:
         text = directory.text(file, _NODATA, _MOST_NUMBERS).rstrip(b"\0 ")
-        if not _PLAIN_NODATA.fullmatch(text):
+        digits = text.removeprefix(b"-")
+        if text != b"nan" and not (0 < len(digits) <= _MOST_DIGITS and _DIGITS.issuperset(digits)):
             raise _NotPlainError
         nodata = nodata_values([float(text)] * channels, sample, str(path))
     return Bands(
@@ -276,7 +279,10 @@ def _check_away(file: IO[bytes], directory: Directory, away: dict[int, tuple[int
         if key in _CITATIONS:
             texts = directory.text(file, _KEY_TEXTS, _MOST_NUMBERS)
             text = texts[first : first + count]
-            if place != _KEY_TEXTS or len(text) != count or not _PLAIN_CITATION.fullmatch(text.removesuffix(b"|")):
+            name = text.removesuffix(b"|")
+            if place != _KEY_TEXTS or len(text) != count:
+                raise _NotPlainError
+            if len(name) > _NAME_LENGTH or not _NAME_BYTES.issuperset(name):
                 raise _NotPlainError
         else:
             doubles = directory.doubles(file, _KEY_DOUBLES, _MOST_NUMBERS)
