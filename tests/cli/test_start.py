@@ -14,7 +14,7 @@ from rasterio.transform import Affine
 GDAL = {"rasterio", "osgeo"}
 OTHER_HEAVY = {"numba", "rich", "obstore", "boto3", "botocore", "swiftclient", "PIL", "scipy", "matplotlib", "certifi"}
 NEEDLESS = {"importlib.metadata", "importlib.resources", "urllib.request", "http.client", "ssl", "email", "tempfile"}
-NEEDLESS |= {"numpy.ma", "numpy.random", "numpy.testing", "asyncio", "multiprocessing"}
+NEEDLESS |= {"hashlib", "secrets", "numpy.ma", "numpy.random", "numpy.testing", "asyncio", "multiprocessing"}
 ENGINE = {
     "numpy",
     "pyproj",

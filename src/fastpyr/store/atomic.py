@@ -6,7 +6,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ __all__ = ["store_error", "write_atomically"]
 
 _IOV_MAX = 1024  # buffers per writev call, the limit on Linux
 _numbers = itertools.count()
-_token = secrets.token_hex(3)  # tells apart processes of equal id on machines that share the folder
+_token = os.urandom(3).hex()  # tells apart processes of equal id on machines that share the folder
 
 _CURES = {
     errno.ENOSPC: "no space left on the device: free some, or choose another folder",

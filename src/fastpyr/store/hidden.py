@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import shutil
 from pathlib import Path
 
@@ -87,7 +86,7 @@ class HiddenFolder:
                 raise self._at_work()
             if _same_file(descriptor, self.path):
                 # Moved away first, so that nobody finds it half removed.
-                trash = self.path.with_name(f"{self.path.name}-{secrets.token_hex(_TRASH_BYTES)}")
+                trash = self.path.with_name(f"{self.path.name}-{os.urandom(_TRASH_BYTES).hex()}")
                 os.rename(self.path, trash)
                 remove_tree(trash)
         finally:
