@@ -90,17 +90,20 @@ def _hash(self: Any) -> int:
 
 
 class _Fields:
-    """The fields as ``dataclasses`` has them, made when they are asked for."""
+    """The fields as ``dataclasses`` has them, made when they are first asked for."""
 
     def __init__(self, defaults: dict[str, Any]) -> None:
         self._defaults = defaults
+        self._made: Any = None
 
     def __get__(self, instance: object, owner: Any) -> Any:
-        from dataclasses import field, make_dataclass
+        if self._made is None:
+            from dataclasses import field, make_dataclass
 
-        known = self._defaults
-        fields = [
-            (name, kind, field(default=known[name])) if name in known else (name, kind)
-            for name, kind in owner.__annotations__.items()
-        ]
-        return make_dataclass(owner.__name__, fields).__dataclass_fields__  # type: ignore[attr-defined]
+            known = self._defaults
+            fields = [
+                (name, kind, field(default=known[name])) if name in known else (name, kind)
+                for name, kind in owner.__annotations__.items()
+            ]
+            self._made = make_dataclass(owner.__name__, fields).__dataclass_fields__  # type: ignore[attr-defined]
+        return self._made

@@ -9,7 +9,7 @@ import click
 from .common import human_bytes, print_facts, print_json
 from .options import build_options, request_of
 from .progress import BuildProgress
-from .start import load_pyproj
+from .start import load_pyproj, work_begins
 
 if TYPE_CHECKING:
     from ..planning import Plan
@@ -63,12 +63,17 @@ def build(paths: tuple[str, ...], as_json: bool, **given: Any) -> None:
     from ..run import build as run_build
 
     plans: list[Plan] = []
+
+    def begin(plan: Plan) -> None:
+        plans.append(plan)
+        work_begins()
+
     with BuildProgress(quiet=as_json) as progress:
         pyramid = run_build(
             request.sources or None,
             request.descriptor,
             progress=progress.update,
-            on_plan=plans.append,
+            on_plan=begin,
             warn=lambda line: click.echo(f"fastpyr: warning: {line}", err=True),
             **request.options,
         )

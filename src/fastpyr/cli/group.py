@@ -8,6 +8,7 @@ import click
 
 from .. import __version__
 from .main import _VERBS
+from .start import work_begins
 
 __all__ = ["cli", "run"]
 
@@ -23,6 +24,8 @@ class _LazyGroup(click.Group):
         if verb is None:
             return None
         module = importlib.import_module(f"{__package__}.{verb.module}")
+        if cmd_name != "build":  # which says itself when all is loaded
+            work_begins()
         command: click.Command = getattr(module, cmd_name)
         return command
 

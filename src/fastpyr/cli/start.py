@@ -14,10 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["load_pyproj", "spare_this_process"]
+__all__ = ["load_pyproj", "spare_this_process", "work_begins"]
 
-_OBJECTS_BEFORE_COLLECTION = 50_000
-"""Loading makes some hundred thousand objects that stay; looking for cycles among them each 700 costs a tenth."""
+_OBJECTS_BEFORE_COLLECTION = 100_000
+"""Loading makes some fifty thousand objects that stay: looking for cycles among them takes a tenth of the time."""
+_usual: list[tuple[int, int, int]] = []
+"""What is to be restored when all is loaded."""
 _UNUSED = ("pyproj._show_versions", "pyproj.sync")
 """Parts of pyproj, for bug reports and downloads, whose imports take as long as the rest of it."""
 _CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
@@ -25,12 +27,23 @@ _CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
 
 
 def spare_this_process() -> None:
-    """To be called before anything is imported."""
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, 20, 20)
+    """To be called before anything is imported; ``work_begins`` must follow."""
+    _usual.append(gc.get_threshold())
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, *_usual[0][1:])
     # Threads of a linear algebra that is never asked for: they spin for a while when NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # rasterio imports boto3 wherever it is installed, for sessions that the command never opens.
     sys.modules.setdefault("boto3", None)  # type: ignore[arg-type]
+
+
+def work_begins() -> None:
+    """What is loaded now stays: from here on, cycles are looked for as usual, but not among that.
+
+    Does nothing in a process that was not spared.
+    """
+    if _usual:
+        gc.freeze()
+        gc.set_threshold(*_usual.pop())
 
 
 def load_pyproj() -> None:

@@ -56,7 +56,11 @@ def fingerprint(plan: Plan) -> dict[str, Any] | None:
         "format": [plan.pixel.format.name, plan.pixel.channels, plan.pixel.nodata, plan.block],
         "grid": [plan.tms.name, _digest(json.dumps(plan.tms.to_json(), sort_keys=True))],
         "levels": [
-            [level.id, level.mosaic, *(str(getattr(level.derivation, f.name)) for f in fields(level.derivation))]
+            [
+                level.id,
+                level.mosaic,
+                *(str(getattr(level.derivation, name)) for name in level.derivation.__match_args__),
+            ]
             for level in plan.levels
         ],
         "sources": sources,
