@@ -1,4 +1,4 @@
-"""What starting costs: whole processes. The heavy packages must not be loaded before they are needed."""
+"""What starting costs: whole processes. What each of them must not load is tested in tests/cli/test_start.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from bench import SOURCES
+from bench.data import Input
 
 _HEAVY = ("numba", "rasterio", "pyproj", "imagecodecs", "rich", "isal")
 _ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([*SOURCES, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
@@ -28,11 +29,18 @@ def _start(*words):
         ("fastpyr --version", ("-m", "fastpyr", "--version")),
         ("fastpyr --help", ("-m", "fastpyr", "--help")),
         ("fastpyr build --help", ("-m", "fastpyr", "build", "--help")),
+        ("fastpyr tms", ("-m", "fastpyr", "tms")),
         ("import rasterio, a rival's start", ("-c", "import rasterio")),
     ],
 )
 def test_start(measured, name, words):
     measured("start", name, lambda: _start(*words), lambda done: done.returncode == 0)
+
+
+def test_plan_of_a_plain_file(measured, tmp_path):
+    """All that comes before the first pixel."""
+    words = ("-m", "fastpyr", "plan", str(Input("ortho", 640).path()), str(tmp_path / "X.json"), "--tms", "PM")
+    measured("start", "fastpyr plan, one GeoTIFF", lambda: _start(*words), lambda done: done.returncode == 0)
 
 
 @pytest.mark.parametrize("statement", ["import fastpyr", "import fastpyr.kernels", "import fastpyr.cli.main"])
