@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_FRAMES_BYTES = 1 << 18
 _BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
 
 
@@ -85,6 +86,11 @@ def _run(args: list[str]) -> int:
     from .group import run
 
     return run(args)
+
+
+# CPython asks the system for a chunk of 16 KiB whenever a call does not fit into the last one, and gives it back when
+# the call returns: a loop at such a depth does so all the time. One chunk for all frames above this one ends that.
+_run.__code__ = _run.__code__.replace(co_stacksize=_FRAMES_BYTES // 8)
 
 
 def _notes(error: BaseException) -> str:
