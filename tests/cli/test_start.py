@@ -108,7 +108,7 @@ def test_facts_of_a_pyramid(delivery, tmp_path):
 
 def test_what_is_left_out_of_pyproj_is_there_when_it_is_asked_for():
     code = (
-        "from fastpyr.cli.start import load_pyproj; load_pyproj(); import os, sys\n"
+        "from fastpyr.cli import start; start.spare_this_process(); start.load_pyproj(); import os, sys\n"
         "assert 'PROJ_CURL_CA_BUNDLE' not in os.environ and 'certifi' not in sys.modules\n"
         "import certifi, pyproj; assert certifi.where() == pyproj.network.certifi.where()\n"
         "pyproj.show_versions()\n"
@@ -124,8 +124,8 @@ def test_importing_changes_nothing_of_the_process():
     code = (
         "import gc, os, sys; before = gc.get_threshold(), dict(os.environ)\n"
         "import fastpyr, fastpyr.cli.main, fastpyr.cli.start, fastpyr.run\n"
-        "fastpyr.cli.main.main(['--version'])\n"
+        "fastpyr.cli.main.main(['--version']); fastpyr.cli.main.main(['tms', 'PM', '--json'])\n"
         "assert before == (gc.get_threshold(), dict(os.environ)) and gc.get_freeze_count() == 0\n"
-        "assert 'boto3' not in sys.modules\n"
+        "assert 'boto3' not in sys.modules and 'certifi' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

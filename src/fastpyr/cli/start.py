@@ -19,7 +19,7 @@ __all__ = ["load_pyproj", "spare_this_process", "work_begins"]
 _OBJECTS_BEFORE_COLLECTION = 100_000
 """Loading makes some fifty thousand objects that stay: looking for cycles among them takes a tenth of the time."""
 _usual: list[tuple[int, int, int]] = []
-"""What is to be restored when all is loaded."""
+"""Thresholds of the collector to be restored when all is loaded; the first one stays."""
 _UNUSED = ("pyproj._show_versions", "pyproj.sync")
 """Parts of pyproj, for bug reports and downloads, whose imports take as long as the rest of it."""
 _CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
@@ -43,12 +43,15 @@ def work_begins() -> None:
     """
     if _usual:
         gc.freeze()
-        gc.set_threshold(*_usual.pop())
+        gc.set_threshold(*_usual[0])
 
 
 def load_pyproj() -> None:
-    """Import pyproj without what a process that never enables its network has no use for."""
-    if "pyproj" in sys.modules:
+    """Import pyproj without what a process that never enables its network has no use for.
+
+    Does nothing in a process that was not spared.
+    """
+    if "pyproj" in sys.modules or not _usual:
         return
     for name in _UNUSED:
         sys.modules.setdefault(name, _StandIn(name))
