@@ -2,7 +2,7 @@
 """Native kernels of fastpyr. Arguments and results are documented in ``_native.pyi``."""
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from fp_native cimport *
@@ -17,3 +17,4 @@ include "jpeg.pxi"
 include "predict.pxi"
 include "arena.pxi"
 include "nodes.pxi"
+include "deflate.pxi"

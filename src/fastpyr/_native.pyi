@@ -197,3 +197,40 @@ class JpegEncoder:
         wanted: bool or uint8 (tile rows, tile columns); None in the place of a tile where it is 0. One call without
         the GIL for all of them.
         """
+
+# --- deflate ---------------------------------------------------------------------------------------------------
+
+def crc32(data: Buffer, value: int = 0) -> int:
+    """CRC-32 of contiguous bytes, going on from ``value``, as ``zlib.crc32``."""
+
+def adler32(data: Buffer, value: int = 1) -> int:
+    """Adler-32 of contiguous bytes, going on from ``value``, as ``zlib.adler32``."""
+
+def flat_tiles(block: Buffer, tile_height: int, tile_width: int) -> bytearray:
+    """One byte for each tile of a block (rows, cols, 1..4) uint8 or float32, row by row: 1 where the tile is drawn rather
+    than photographed, that is where at least half of its pixels (one row out of 32) equal the one to their left."""
+
+class DeflateEncoder:
+    """zlib streams of uint8 or float32 tiles or, with ``png``, whole PNG files of uint8 tiles.
+
+    Matches are looked for pixel by pixel, which suits drawings (``flat_tiles``): smaller than zlib level 6 there, but
+    slow on photographs. PNG files have filter 0 in all rows, one IDAT at byte 33, nothing but IHDR and IEND beside.
+    The bytes depend on the pixels alone: not on the CPU path, nor on what was encoded before. Tiles of one colour are
+    encoded once and then the same object. Holds memory that is used again: one encoder serves one thread at a time
+    (RuntimeError when a second one comes along). A tile has at most 64 MiB, filter bytes included.
+    """
+
+    png: bool  # read-only
+
+    def __init__(self, png: bool) -> None: ...
+    def encode(self, tile: Buffer) -> bytes:
+        """The stream of one tile (rows, cols, 1..4)."""
+
+    def encode_tiles(
+        self, block: Buffer, tile_height: int, tile_width: int, wanted: Buffer | None = None
+    ) -> list[list[bytes | None]]:
+        """Streams of all tiles of a block (rows, cols, 1..4), a whole number of tiles, by tile row and column.
+
+        wanted: bool or uint8 (tile rows, tile columns); None in the place of a tile where it is 0. One call without
+        the GIL for all of them.
+        """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..errors import EncodeError
 from ..formats import MASK_FORMAT, Compression, PixelFormat
 from .base import TileEncoder
-from .deflate import DEFAULT_LEVEL, DeflateEncoder
+from .deflate import DeflateEncoder
 from .jpeg import JpegEncoder
 from .plain import LzwEncoder, PackBitsEncoder, RawEncoder
 from .png import PngEncoder
@@ -29,7 +29,8 @@ _WITHOUT_LEVEL: dict[Compression, Callable[[PixelFormat, int, int], TileEncoder]
 def encoder(fmt: PixelFormat, tile_width: int, tile_height: int, level: int | None = None) -> TileEncoder:
     """An encoder of tiles of ``tile_width`` x ``tile_height`` pixels; make one per thread.
 
-    ``level`` is the effort of deflate (ZIP and PNG only), 1 fast to 12 small. Raises EncodeError for a level or a tile
+    ``level`` is the effort of deflate (ZIP and PNG only), 1 fast to 12 small; None lets the native encoder have the
+    tiles it is made for. Raises EncodeError for a level or a tile
     size that the format cannot have.
     """
     compression = fmt.format.compression
@@ -37,10 +38,9 @@ def encoder(fmt: PixelFormat, tile_width: int, tile_height: int, level: int | No
         if level is not None:
             raise EncodeError(f"compression {compression.value.lower()} has no level: leave it out")
         return _WITHOUT_LEVEL[compression](fmt, tile_width, tile_height)
-    effort = DEFAULT_LEVEL if level is None else level
     if compression is Compression.PNG:
-        return PngEncoder(fmt, tile_width, tile_height, effort)
-    return DeflateEncoder(fmt, tile_width, tile_height, effort)
+        return PngEncoder(fmt, tile_width, tile_height, level)
+    return DeflateEncoder(fmt, tile_width, tile_height, level)
 
 
 def mask_encoder(tile_width: int, tile_height: int, level: int | None = None) -> TileEncoder:
