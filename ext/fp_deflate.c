@@ -217,8 +217,8 @@ static fp_status encode_tile(fp_deflate *encoder, const fp_view *tile, size_t pi
     return FP_OK;
 }
 
-/* Share of sampled pixels that equal their left neighbour: at least half. */
-static int is_flat(const fp_view *tile, size_t pixel)
+/* 2: all pixels are the same; 1: at least half of the sampled ones equal their left neighbour; 0: neither. */
+static int flatness(const fp_view *tile, size_t pixel)
 {
     size_t looked = 0, equal = 0;
     for (ptrdiff_t y = tile->rows < SAMPLED ? 0 : SAMPLED / 2; y < tile->rows; y += SAMPLED) {
@@ -230,6 +230,7 @@ static int is_flat(const fp_view *tile, size_t pixel)
             looked++;
         }
     }
+    if (equal == looked && is_constant(tile, pixel)) return 2;
     return 2 * equal >= looked;
 }
 
@@ -240,7 +241,7 @@ void fp_deflate_flat_tiles(const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t 
         for (ptrdiff_t x = 0; x < block->cols; x += tile_cols) {
             fp_view tile = {fp_row(block, y) + x * pixel, block->stride, tile_rows, tile_cols, block->channels,
                             block->item};
-            *flat++ = (uint8_t)is_flat(&tile, (size_t)pixel);
+            *flat++ = (uint8_t)flatness(&tile, (size_t)pixel);
         }
 }
 

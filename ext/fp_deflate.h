@@ -28,8 +28,8 @@ void fp_deflate_free(fp_deflate *encoder);
 fp_status fp_deflate_encode_tiles(fp_deflate *encoder, const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t tile_cols,
                                   const uint8_t *wanted, size_t *ends, int8_t *constants);
 
-/* For each tile of a block, row by row: 1 where it is drawn rather than photographed, that is where at least half of its
- * pixels (a sample) equal the one to their left. Those are what this encoder is made for. */
+/* For each tile of a block, row by row: 2 where it has one colour; 1 where it is drawn rather than photographed, that is
+ * where at least half of its pixels (a sample) equal the one to their left: what this encoder is made for; else 0. */
 void fp_deflate_flat_tiles(const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t tile_cols, uint8_t *flat);
 
 /* The bytes of the last call, until the next one. */

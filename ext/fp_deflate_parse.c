@@ -10,7 +10,7 @@
 #include <immintrin.h>
 #endif
 
-#define REMEMBERED 4 /* pixels of a match */
+#define REMEMBERED 16 /* pixels of a match */
 
 /* Where the parser stands. Sizes fit 32 bits: FP_DEFLATE_MAX_TILE. */
 typedef struct {

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.every_path import on_every_path
 
 from fastpyr import _native
+from tests.support.every_path import on_every_path
 
 
 def _picture(kind, rows, cols, channels, seed):
@@ -68,7 +68,7 @@ def test_png_files_have_the_one_form(pixels):
     from PIL import Image
 
     pixels = pixels.astype(np.uint8)
-    rows, cols, channels = pixels.shape
+    rows = pixels.shape[0]
     results = on_every_path(lambda: _native.DeflateEncoder(True).encode(pixels))
     assert len(set(results)) == 1
     file = results[0]
@@ -83,7 +83,9 @@ def test_png_files_have_the_one_form(pixels):
         assert (np.asarray(image).reshape(pixels.shape) == pixels).all()
 
 
-@pytest.mark.parametrize("shape", [(256, 256, 1), (256, 256, 3), (512, 512, 4), (3, 40000, 1), (40000, 1, 3), (1, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(256, 256, 1), (256, 256, 3), (512, 512, 4), (3, 40000, 1), (40000, 1, 3), (1, 1, 1)]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_large_and_odd_tiles(shape, kind):
     pixels = _picture(kind, *shape, seed=5)
@@ -124,20 +126,22 @@ def test_tiles_of_one_colour_are_one_object():
     assert [zlib.decompress(stream)[0] for (stream,) in streams] == list(range(40))
 
 
-def test_drawings_are_smaller_than_at_level_6_of_zlib():
+def test_drawings_are_smaller_than_by_isal():
+    from isal import isal_zlib
+
     rng = np.random.default_rng(3)
     inks = rng.integers(0, 256, (6, 3), np.uint8)
     field = np.repeat(np.repeat(rng.integers(0, 6, (16, 16)), 16, 0), 16, 1)
     shade = (rng.random((256, 256)) < 0.25).astype(np.uint8) * 3
     pixels = inks[field] // 2 + shade[:, :, None]
-    assert len(_native.DeflateEncoder(False).encode(pixels)) < len(zlib.compress(pixels.tobytes(), 6))
+    assert len(_native.DeflateEncoder(False).encode(pixels)) < 0.8 * len(isal_zlib.compress(pixels.tobytes(), 2))
 
 
 def test_flat_tiles():
     block = np.concatenate([_picture(kind, 64, 64, 3, 1) for kind in ("noise", "constant", "runs")])
-    assert list(_native.flat_tiles(block, 64, 64)) == [0, 1, 1]
-    assert list(_native.flat_tiles(block.astype(np.float32), 64, 64)) == [0, 1, 1]
-    assert list(_native.flat_tiles(block[:, :1], 64, 1)) == [1, 1, 1]
+    assert list(_native.flat_tiles(block, 64, 64)) == [0, 2, 1]
+    assert list(_native.flat_tiles(block.astype(np.float32), 64, 64)) == [0, 2, 1]
+    assert list(_native.flat_tiles(block[:, :1], 64, 1)[:2]) == [1, 2]
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 31, 32, 33, 63, 64, 65, 79, 80, 200, 5551, 5552, 5553, 70001])

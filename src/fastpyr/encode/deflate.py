@@ -21,23 +21,26 @@ Compress = Callable[[Any], bytes]
 
 DEFAULT_LEVEL = 2
 """Effort of deflate where nothing else is asked for, 1 to 12: 1 and 2 are ISA-L (the fastest there is), 3 to 12
-libdeflate (smaller, slower).
+libdeflate (smaller, slower); encoders of levels 3 to 8 give drawn tiles to the native encoder. Tiles of one colour are
+always its work.
 
 Microseconds and bytes of one 256 x 256 RGB tile with PNG's filter bytes, one core:
 
-=============  =============  =============  ==============
-level          aerial photo   scanned map    one colour
-=============  =============  =============  ==============
-1              722 / 185280   274 / 33747    19 / 1196
-2              740 / 184570   233 / 33425    19 / 1196
-3              2421 / 178494  1150 / 27405   278 / 697
-6              2834 / 177217  1949 / 24782   276 / 662
-zlib 5         6457 / 178421  3152 / 27236   829 / 698
-zlib 6         6518 / 178421  5459 / 24982   828 / 698
-=============  =============  =============  ==============
+=============  =============  =============
+level          aerial photo   scanned map
+=============  =============  =============
+1              711 / 174802   346 / 36203
+2              858 / 171882   344 / 35819
+6              2693 / 159267  2355 / 26729
+native         -              650 / 26200
+12             10416 / 148574 66399 / 23201
+zlib 6         6572 / 162078  6418 / 27040
+=============  =============  =============
 """
 
 _LAST_ISAL_LEVEL = 2  # level 3 of ISA-L takes longer and is not smaller on maps
+_LAST_NATIVE_LEVEL = 8  # from 9 on, libdeflate is smaller on drawn tiles too
+_ONE_COLOUR, _DRAWN = 2, 1  # of _native.flat_tiles
 
 
 def deflater(level: int = DEFAULT_LEVEL) -> Compress:
@@ -54,27 +57,29 @@ def deflater(level: int = DEFAULT_LEVEL) -> Compress:
 
 
 class MixedEncoder(TileEncoder):
-    """Tiles that are drawn (see ``_native.flat_tiles``) by the native encoder, which finds whole pixels, a block in one
-    call; all others, and all when a level is given, by a general one."""
+    """Tiles of one colour and, at middle levels, drawn tiles (see ``_native.flat_tiles``) by the native encoder, which
+    finds whole pixels, a block in one call; all others by a general one."""
+
+    remembers_constants = False  # the native encoder does
 
     def __init__(self, fmt: PixelFormat, tile_width: int, tile_height: int, level: int | None, png: bool) -> None:
         super().__init__(fmt, tile_width, tile_height)
-        self._compress = deflater(DEFAULT_LEVEL if level is None else level)
-        self._native = _native.DeflateEncoder(png) if level is None else None
-        self.remembers_constants = level is not None  # the native encoder does so itself
+        effort = DEFAULT_LEVEL if level is None else level
+        self._compress = deflater(effort)
+        self._native = _native.DeflateEncoder(png)
+        self._least = _DRAWN if _LAST_ISAL_LEVEL < effort <= _LAST_NATIVE_LEVEL else _ONE_COLOUR
 
     def _pack(self, tile: npt.NDArray[Any]) -> bytes:
-        if self._native is None or not _native.flat_tiles(tile, self.tile_height, self.tile_width)[0]:
+        if _native.flat_tiles(tile, self.tile_height, self.tile_width)[0] < self._least:
             return self._general(tile)
         return self._native.encode(tile)
 
     def _encode_tiles(self, pixels: npt.NDArray[Any], wanted: npt.NDArray[np.bool_]) -> list[list[bytes | None]]:
-        if self._native is None:
-            return super()._encode_tiles(pixels, wanted)
         height, width = self.tile_height, self.tile_width
-        flat = np.frombuffer(_native.flat_tiles(pixels, height, width), np.bool_).reshape(wanted.shape)
-        tiles = self._native.encode_tiles(pixels, height, width, wanted & flat)
-        for y, x in np.argwhere(wanted & ~flat).tolist():
+        flat = np.frombuffer(_native.flat_tiles(pixels, height, width), np.uint8).reshape(wanted.shape)
+        native = flat >= self._least
+        tiles = self._native.encode_tiles(pixels, height, width, wanted & native)
+        for y, x in np.argwhere(wanted & ~native).tolist():
             tiles[y][x] = self._general(pixels[y * height : (y + 1) * height, x * width : (x + 1) * width])
         return tiles
 

@@ -29,8 +29,7 @@ _WITHOUT_LEVEL: dict[Compression, Callable[[PixelFormat, int, int], TileEncoder]
 def encoder(fmt: PixelFormat, tile_width: int, tile_height: int, level: int | None = None) -> TileEncoder:
     """An encoder of tiles of ``tile_width`` x ``tile_height`` pixels; make one per thread.
 
-    ``level`` is the effort of deflate (ZIP and PNG only), 1 fast to 12 small; None lets the native encoder have the
-    tiles it is made for. Raises EncodeError for a level or a tile
+    ``level`` is the effort of deflate (ZIP and PNG only), 1 fast to 12 small. Raises EncodeError for a level or a tile
     size that the format cannot have.
     """
     compression = fmt.format.compression
