@@ -200,10 +200,10 @@ class JpegEncoder:
 
 # --- deflate ---------------------------------------------------------------------------------------------------
 
-def crc32(data: Buffer, value: int = 0) -> int:
+def crc32(data: bytes | Buffer, value: int = 0) -> int:
     """CRC-32 of contiguous bytes, going on from ``value``, as ``zlib.crc32``."""
 
-def adler32(data: Buffer, value: int = 1) -> int:
+def adler32(data: bytes | Buffer, value: int = 1) -> int:
     """Adler-32 of contiguous bytes, going on from ``value``, as ``zlib.adler32``."""
 
 def flat_tiles(block: Buffer, tile_height: int, tile_width: int) -> bytearray:
