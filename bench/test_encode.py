@@ -129,7 +129,11 @@ def _deflaters():
     from imagecodecs import deflate_encode, zlibng_encode
     from isal import isal_zlib
 
+    from fastpyr import _native
+
+    own = _native.DeflateEncoder(False)
     return {
+        "fastpyr": own.encode,
         "ISA-L 1": lambda data: isal_zlib.compress(data, 1),
         "ISA-L 2": lambda data: isal_zlib.compress(data, 2),
         "libdeflate 1": lambda data: deflate_encode(data, 1),
