@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     ConfigError,
+    DatabaseError,
     DecodeError,
     DescriptorError,
     EncodeError,
@@ -40,6 +41,7 @@ __all__ = [
     "BuildOptions",
     "Compression",
     "ConfigError",
+    "DatabaseError",
     "DecodeError",
     "DescriptorError",
     "EncodeError",
