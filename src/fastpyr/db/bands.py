@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatabaseError
 from ..grid.bounds import BoundingBox
 from .blocks import BlockGrid
-from .codec import Compression, parse_band_types
-from .pixels import PixelType
+from .pixels import Compression, PixelType, parse_band_types
 from .schema import RasterTables
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Band", "RasterRow", "delete_raster", "insert_raster", "load_bands", "raster_rows", "save_bands"]
 
 _MAX_SIDE = 2**31 - 1
-_BLOCK_SIDES = range(8, 4097)
+_BLOCK_SIDES = range(1, 4097)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from .registry import (
     create_registry,
     entries,
     find,
+    lookup,
     open_workspace,
     remove_entry,
     set_definition,
@@ -115,6 +116,16 @@ class Geodatabase:
         with reading(self.engine) as connection:
             return entries(connection)
 
+    def find(self, name: str) -> Entry:
+        """What the registry knows of a dataset or catalog. Raises DatabaseError."""
+        with reading(self.engine) as connection:
+            return find(connection, name, self.workspace)
+
+    def lookup(self, name: str) -> Entry | None:
+        """As ``find``, None where there is nothing of that name."""
+        with reading(self.engine) as connection:
+            return lookup(connection, name, self.workspace)
+
     def dataset(self, name: str) -> RasterDataset:
         """The raster dataset of that name (``[[DATABASE.]OWNER.]NAME``, any case). Raises DatabaseError."""
         with reading(self.engine) as connection:
@@ -177,11 +188,11 @@ class Geodatabase:
         with writing(self.engine) as connection:
             remove_entry(connection, find(connection, name, self.workspace))
 
-    def copy(self, name: str, new_name: str, target: Geodatabase | None = None) -> RasterDataset:
-        """Copy a dataset within this geodatabase or into another one, block for block; see ``copy.copy_dataset``."""
-        from .copy import copy_dataset
+    def copy(self, name: str, new_name: str, target: Geodatabase | None = None) -> str:
+        """Copy a dataset or catalog within this geodatabase or into another one, block for block; its full name."""
+        from .copy import copy_entry
 
-        return copy_dataset(self.dataset(name), new_name, target or self)
+        return copy_entry(self, name, new_name, target or self).full_name
 
 
 def _default_name(database: str) -> str:

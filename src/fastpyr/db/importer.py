@@ -15,7 +15,7 @@ from ..source.base import Affine
 from .aux_objects import AuxType, Presence
 from .bands import Band, RasterRow, insert_raster
 from .block_io import BlockWriter, write_aux
-from .codec import Compression, band_types
+from .pixels import Compression, band_types
 from .features import add_features
 from .inputs import InputInfo, Masks, Pixels, RasterInput
 from .pyramid import check_method, planned_levels, rebuild
@@ -59,11 +59,8 @@ class ImportOptions:
 
     def codec(self, info: InputInfo) -> Compression:
         """The compression. ConfigError for one that this raster cannot have."""
-        names = {"none": Compression.NONE, "lz77": Compression.LZ77, "jpeg": Compression.JPEG, "jp2": Compression.JP2}
-        found = names.get(self.compression.lower())
-        if found is None:
-            raise ConfigError(f"compression {self.compression[:40]!r}: expected {', '.join(names)}")
-        lossy = found in (Compression.JPEG, Compression.JP2)
+        found = Compression.of(self.compression)
+        lossy = found.is_lossy
         if lossy and info.pixel_type.name != "U8":
             raise ConfigError(f"{info.name}: {self.compression} is for 8-bit unsigned pixels: use lz77")
         if lossy and info.colormap is not None:
@@ -179,7 +176,7 @@ def write_base(
         counted = [BandStatistics(state.pixel_type) for _ in totals]
         for number, plane in enumerate(pixels):
             own = mask if mask is None or mask.ndim == 2 else mask[number]
-            blocks, masks = cut_blocks(plane, own, state.block_shape)
+            blocks, masks = cut_blocks(plane, own, state.block_shape, repeat=state.compression.is_lossy)
             if count:
                 counted[number].update(plane, own)
             encoded = state.codec.encode_many(blocks, masks)
@@ -223,12 +220,20 @@ def _chunks(state: RasterState, info: InputInfo) -> Iterator[_Chunk]:
             )
 
 
-def cut_blocks(plane: Pixels, mask: Masks | None, shape: tuple[int, int]) -> tuple[Pixels, Masks | None]:
-    """A band (rows, cols) in blocks (n, rows, cols), row by row, padded with pixels 0 and mask 0."""
+def cut_blocks(
+    plane: Pixels, mask: Masks | None, shape: tuple[int, int], *, repeat: bool = False
+) -> tuple[Pixels, Masks | None]:
+    """A band (rows, cols) in blocks (n, rows, cols), row by row, padded with mask 0 and pixels 0.
+
+    ``repeat``: pad with the edge's pixels, which a lossy codec spends fewer bytes on.
+    """
     rows, cols = -(-plane.shape[0] // shape[0]), -(-plane.shape[1] // shape[1])
     whole = plane.shape == (rows * shape[0], cols * shape[1])
     if mask is None and not whole:
         mask = np.full(plane.shape, 255, np.uint8)
+    if repeat and not whole:
+        more = ((0, rows * shape[0] - plane.shape[0]), (0, cols * shape[1] - plane.shape[1]))
+        plane = np.pad(plane, more, mode="edge")
     return _cut(plane, rows, cols, shape), None if mask is None else _cut(mask, rows, cols, shape)
 
 

@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError
 from .aux_objects import Presence
 from .block_io import BlockWriter, StoredBlock, delete_level, read_blocks
-from .blocks import levels as stored_levels
-from .pyramid_kernels import Method, parent_block
+from .blocks import Block
+from .pyramid_kernels import Method, parent_block, skipped
 from .registry import lock_entry
-from .state import METHODS, RasterState, load_presence, load_state, save_presence, save_state
-from .window import Masks, Pixels, decode_block, in_order
+from .state import RasterState, load_presence, load_state, save_presence, save_state
+from .window import decode_block, in_order
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from .dataset import RasterDataset
 
-__all__ = ["Rebuilt", "build_pyramid", "check_method", "planned_levels", "rebuild", "rebuild_above"]
+__all__ = ["Rebuilt", "build_pyramid", "check_method", "expected_parents", "planned_levels", "rebuild", "rebuild_above"]
 
 _RUN = 16
 """Parents in a row that one task makes."""
 
-Block = tuple[Pixels, Masks | None]
 Key = tuple[int, int]
 
 
@@ -47,9 +46,7 @@ class _Task:
 
 def check_method(method: str, *, has_colormap: bool) -> str:
     """The method's name in small letters. ConfigError for an unknown one, or one that mixes indices of colours."""
-    lower = method.lower()
-    if lower not in METHODS:
-        raise ConfigError(f"interpolation {method[:40]!r}: expected {', '.join(METHODS)}")
+    lower = str(Method.of(method).value)
     if has_colormap and lower != "nearest":
         raise ConfigError("a raster with a colour map can only have a pyramid of nearest pixels: --interpolation nearest")
     return lower
@@ -57,18 +54,8 @@ def check_method(method: str, *, has_colormap: bool) -> str:
 
 def planned_levels(state: RasterState, pyramid: str, skip_level1: bool) -> tuple[int, ...]:
     """The levels above the base for what was asked: ``auto``, ``esri`` or a number. Raises ConfigError."""
-    asked: Any = pyramid
-    if pyramid not in ("auto", "esri"):
-        try:
-            asked = int(pyramid)
-        except ValueError:
-            raise ConfigError(f"pyramid {pyramid[:40]!r}: expected auto, esri or a number of levels") from None
-        if asked == -1:
-            asked = "auto"
-        elif not 0 <= asked <= 30:
-            raise ConfigError(f"pyramid of {asked} levels: expected 0 to 30, or auto")
-    top = state.grid.level_count(asked, skip_level1)
-    return tuple(level for level in stored_levels(top, skip_level1) if level > 0)
+    top = int(pyramid) if pyramid.lstrip("-").isdigit() and len(pyramid) < 4 else pyramid
+    return state.grid.levels(top, skip_level1)[1:]
 
 
 def build_pyramid(
@@ -179,6 +166,13 @@ def _parents(children: set[Key], steps: int, method: str) -> set[Key]:
     return found
 
 
+def expected_parents(state: RasterState, children: Iterable[Key], steps: int) -> tuple[set[Key], set[Key]]:
+    """Blocks ``steps`` levels above children: those right over them, and all that may show their pixels."""
+    below = set(children)
+    exact = {(row >> steps, col >> steps) for row, col in below}
+    return exact, _parents(below, steps, state.settings.method)
+
+
 def _level(
     connection: Connection,
     state: RasterState,
@@ -231,31 +225,24 @@ def _runs(parents: Sequence[Key]) -> Iterator[list[Key]]:
 def _maker(state: RasterState, steps: int) -> Callable[[_Task], list[tuple[Key, bytes | None]]]:
     """What a task does: decode, reduce ``steps`` times, encode."""
     method = Method(state.settings.method)
-    shape, dtype = state.block_shape, state.pixel_type.dtype
+    shape, kind = state.block_shape, state.pixel_type
 
     def make(task: _Task) -> list[tuple[Key, bytes | None]]:
         stored = {(child.row, child.col): child for child in task.children}
         decoded: dict[Key, Block] = {}
-        between: dict[Key, Block | None] = {}
 
         def base(row: int, col: int) -> Block | None:
             key = (row, col)
+            if key not in stored:
+                return None
             if key not in decoded:
-                if key not in stored:
-                    return None
                 decoded[key] = decode_block(state, stored[key])
             return decoded[key]
 
-        def middle(row: int, col: int) -> Block | None:
-            key = (row, col)
-            if key not in between:
-                between[key] = parent_block(base, row, col, shape, dtype, method)
-            return between[key]
-
-        fetch = base if steps == 1 else middle
+        fetch = base if steps == 1 else skipped(base, shape, kind, method)
         results: list[tuple[Key, bytes | None]] = []
         for row, col in task.parents:
-            made = parent_block(fetch, row, col, shape, dtype, method)
+            made = parent_block(fetch, row, col, shape, kind, method)
             results.append(((row, col), None if made is None else state.codec.encode(*made)))
         return results
 

@@ -16,7 +16,7 @@ from .schema import RasterTables, drop_order, raster_tables, registry_tables
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Entry", "Workspace", "add_entry", "create_registry", "entries", "find", "open_workspace", "remove_entry"]
+__all__ = ["Entry", "Workspace", "add_entry", "create_registry", "entries", "find", "lookup", "open_workspace", "remove_entry"]
 
 WORKSPACE = "{C673FE0F-7280-404F-8532-20755DD8FC06}"
 DATASET = "{5ED667A3-9CA9-44A2-8029-D95BF23704B9}"
@@ -178,16 +178,22 @@ def entries(connection: Connection) -> list[Entry]:
     return [_entry(row) for row in connection.execute(_query().order_by(order))]
 
 
-def find(connection: Connection, name: str, workspace: Workspace) -> Entry:
-    """The dataset or catalog of that name, whatever its case. DatabaseError naming those there are."""
+def lookup(connection: Connection, name: str, workspace: Workspace) -> Entry | None:
+    """The dataset or catalog of that name, whatever its case; None where there is none."""
     wanted = QualifiedName.parse(name)
     database, owner = wanted.database or workspace.database, wanted.owner or workspace.owner
     row = _lookup(connection, database, owner, wanted.name)
-    if row is None:
+    return None if row is None else _entry(row)
+
+
+def find(connection: Connection, name: str, workspace: Workspace) -> Entry:
+    """The same. DatabaseError naming those there are where there is none."""
+    found = lookup(connection, name, workspace)
+    if found is None:
         known = [entry.full_name for entry in entries(connection)]
         some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
-        raise DatabaseError(f"there is no {database}.{owner}.{wanted.name}" + (f": there are {some}" if known else ""))
-    return _entry(row)
+        raise DatabaseError(f"there is no dataset or catalog {name}" + (f": there are {some}" if known else ""))
+    return found
 
 
 def _lookup(connection: Connection, database: str, owner: str, name: str) -> Any:

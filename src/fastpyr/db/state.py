@@ -14,8 +14,8 @@ from .aux_objects import AuxType, Misc, Presence, Transformation
 from .bands import Band, RasterRow, grid_of, load_bands, save_bands
 from .block_io import read_aux, write_aux
 from .blocks import BlockGrid
-from .codec import BlockCodec, Compression
-from .pixels import PixelType
+from .codec import BlockCodec
+from .pixels import Compression, PixelType
 from .registry import Entry
 from .schema import RasterTables
 
@@ -170,7 +170,7 @@ def save_state(connection: Connection, state: RasterState, *, transformation: bo
         misc = Misc(state.settings.to_json()).to_blob()
         write_aux(connection, state.tables, band, AuxType.MISC, misc)
         if transformation:
-            blob = Transformation(state.wkt, tuple(state.affine)).to_blob()
+            blob = Transformation(state.wkt, (*state.affine,)).to_blob()
             write_aux(connection, state.tables, band, AuxType.TRANSFORMATION, blob)
 
 
