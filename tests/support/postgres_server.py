@@ -35,9 +35,9 @@ def _user() -> str | None:
 
 
 def _as(user: str | None, *command: str) -> list[str]:
-    return [*(["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"] if user else [])] + [
-        *command
-    ]
+    if user is None:
+        return [*command]
+    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups", *command]
 
 
 @contextmanager

@@ -185,7 +185,7 @@ def _band_of_object(item: Any, raster_id: int) -> Band:
         values |= dict(zip(("eminx", "eminy", "emaxx", "emaxy"), map(float, item["extent"]), strict=True))
         values |= dict(zip(("block_origin_x", "block_origin_y"), map(float, item["block_origin"]), strict=True))
         name = values.pop("name")
-        whole = {key: value if isinstance(value, float) else int(value) for key, value in values.items()}
+        whole: dict[str, Any] = {key: value if isinstance(value, float) else int(value) for key, value in values.items()}
         return Band(**whole, raster_id=raster_id, name=None if name is None else str(name))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise DatabaseError(f"a band of raster object {raster_id} is damaged") from None

@@ -102,8 +102,8 @@ def _place(state: RasterState, info: InputInfo) -> Window:
     """Where an input lies in the grid of level 0. Raises DatabaseError when it does not fit there."""
     name = state.entry.full_name
     if info.bands != len(state.bands) or info.pixel_type is not state.pixel_type:
-        own = f"{len(state.bands)} band(s) of {state.pixel_type.name}"
-        raise DatabaseError(f"{info.name}: {info.bands} band(s) of {info.pixel_type.name} cannot go onto {own} ({name})")
+        kinds = f"{info.bands} band(s) of {info.pixel_type.name}, {len(state.bands)} of {state.pixel_type.name}"
+        raise DatabaseError(f"{info.name} cannot go onto {name}: {kinds}")
     if info.wkt and state.wkt:
         from ..grid.crs import same_crs
 
