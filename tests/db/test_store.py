@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -224,10 +226,6 @@ def test_windows_boxes_levels_and_bands(database: Geodatabase) -> None:
 
 def test_catalog_search_is_brute_force(database: Geodatabase) -> None:
     """Footprints of very different sizes in the index's own functions, ten thousand of them."""
-    import time
-
-    import sqlalchemy as sa
-
     from fastpyr.db.engine import read, write
     from fastpyr.db.features import add_features, search_features
     from fastpyr.grid.bounds import BoundingBox
@@ -243,19 +241,29 @@ def test_catalog_search_is_brute_force(database: Geodatabase) -> None:
         )
     asked = np.hstack([corner := rng.uniform((1e5, 6e6), (1.2e6, 7.1e6), (1000, 2)), corner + rng.uniform(1, 5000, (1000, 2))])
     with read(database.engine) as connection:
-        start = time.perf_counter()
         found = [search_features(connection, entry, BoundingBox(*box)) for box in asked.tolist()]
-        by_index = time.perf_counter() - start
-        f = entry.tables.feature.c
-        start = time.perf_counter()
-        for left, bottom, right, top in asked[:100].tolist():
-            touching = (f.eminx < right, f.emaxx > left, f.eminy < top, f.emaxy > bottom)
-            connection.execute(sa.select(f.fid).where(*touching)).all()
-        by_scan = 10 * (time.perf_counter() - start)
+        assert "s1_ix1" in plan_of_search(connection, entry, BoundingBox(*asked[0].tolist()))
     for box, ids in zip(asked, found, strict=True):
         hit = (boxes[:, 0] < box[2]) & (boxes[:, 2] > box[0]) & (boxes[:, 1] < box[3]) & (boxes[:, 3] > box[1])
         assert ids == (np.flatnonzero(hit) + 1).tolist()
-    assert by_index < by_scan, f"index {by_index:.2f} s, scan {by_scan:.2f} s"
+
+
+def plan_of_search(connection, entry, box):
+    """How the database says it finds the candidates."""
+    from fastpyr.db import features
+
+    statements = []
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+
+    def note(conn, cursor, statement, parameters, context, many):
+        statements.append((statement, parameters))
+
+    sqlalchemy.event.listen(connection.engine, "before_cursor_execute", note)
+    features.search_features(connection, entry, box)
+    sqlalchemy.event.remove(connection.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+    plan = connection.exec_driver_sql(f"{explain} {statements[0][0]}", statements[0][1])
+    return "\n".join(str(row) for row in plan)
 
 
 def test_a_catalog(database: Geodatabase) -> None:
@@ -309,7 +317,7 @@ def test_names(database: Geodatabase) -> None:
     with pytest.raises(DatabaseError, match="exists already"):
         database.import_raster(placed(pixels), "WORLD_TIF")
     with pytest.raises(DatabaseError, match="another"):
-        database.import_raster(placed(pixels), "foreign.RJP.x")
+        database.import_raster(placed(pixels), "elsewhere.RJP.x")
     with pytest.raises(DatabaseError, match="there is no"):
         database.dataset("nothing")
     for bad in ("a b", "a;drop", "", "a.b.c.d", "select", "sde_x", "f12", "é", 'x"y', "x" * 60):
@@ -321,7 +329,7 @@ def test_statistics_histogram_sums_to_count(database: Geodatabase) -> None:
     pixels, mask = raster((100, 100))
     dataset = database.import_raster(placed(pixels, mask), "counted")
     found = dataset.statistics()
-    assert sum(int(count) for count in found.histogram) == found.count == (mask != 0).sum()
+    assert sum(found.histogram.counts) == found.count == (mask != 0).sum()
 
 
 def test_copy_keeps_every_byte(database: Geodatabase, new_url) -> None:
@@ -383,6 +391,4 @@ def test_check_finds_damage(database: Geodatabase) -> None:
         with database.engine.begin() as connection:
             connection.exec_driver_sql(statement.format(n=number, junk=junk))
         report = dataset.check()
-        import re
-
-        assert any(re.search(words, line) for line in report.findings), (words, report.findings)
+            assert any(re.search(words, line) for line in report.findings), (words, report.findings)

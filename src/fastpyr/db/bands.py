@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,11 @@ class Band:
 
     def checked(self) -> Band:
         """The same. DatabaseError when its numbers cannot be: they may come from anywhere."""
+        for name in _COLUMNS:
+            value = getattr(self, name)
+            real = isinstance(value, int | float) and math.isfinite(value)
+            if name != "name" and not (real if name in _REAL else isinstance(value, int)):
+                raise DatabaseError(f"band {self.rasterband_id}: {name} is {value!r:.40}: the band table is damaged")
         sides = self.block_width in _BLOCK_SIDES and self.block_height in _BLOCK_SIDES
         if not sides or not (1 <= self.band_width <= _MAX_SIDE and 1 <= self.band_height <= _MAX_SIDE):
             raise DatabaseError(
@@ -74,6 +80,7 @@ class RasterRow:
     fid: int | None
 
 
+_REAL = frozenset({"block_origin_x", "block_origin_y", "eminx", "eminy", "emaxx", "emaxy"})
 _COLUMNS = tuple(field.name for field in fields(Band))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .schema import RasterTables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
 __all__ = ["BlockWriter", "StoredBlock", "delete_level", "read_aux", "read_blocks", "write_aux"]
 
@@ -108,7 +109,7 @@ def read_blocks(
     """
     if not rows or not cols:
         return
-    statement = _rectangle(tables)
+    statement = _rectangle(tables.blk)
     for start in range(rows.start, rows.stop, _MAX_ROWS):
         some = list(range(start, min(start + _MAX_ROWS, rows.stop)))
         given = {"bands": list(bands), "level": level, "rows": some, "first": cols.start, "last": cols.stop - 1}
@@ -116,10 +117,11 @@ def read_blocks(
             yield StoredBlock(row[0], level, row[1], row[2], row[3])
 
 
-def _rectangle(tables: RasterTables) -> Any:
+@lru_cache(maxsize=256)
+def _rectangle(table: Table) -> Any:
     import sqlalchemy as sa
 
-    c = tables.blk.c
+    c = table.c
     return sa.select(c.rasterband_id, c.row_nbr, c.col_nbr, c.block_data).where(
         c.rasterband_id.in_(sa.bindparam("bands", expanding=True)),
         c.rrd_factor == sa.bindparam("level"),

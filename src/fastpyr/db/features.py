@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseError
@@ -17,7 +18,7 @@ from .references import SpatialReference
 from .registry import Entry, set_layer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
 __all__ = ["add_features", "search_features", "set_feature", "update_layer"]
 
@@ -29,6 +30,7 @@ _TOO_MANY_CELLS = 64
 _RATIO = 4.0
 """Size of a grid's cells over those of the finer one; at least 3."""
 _MAX_QUERY_CELLS = 4096
+_MANY = 500
 
 Grids = tuple[float, float, float]
 
@@ -113,7 +115,17 @@ def add_features(connection: Connection, entry: Entry, features: Iterable[tuple[
     rows = [row for fid, box in new for row in _index_rows(reference, fid, box, grids)]
     if rows:
         connection.execute(tables.index.insert(), rows)
+    _analyze(connection, entry, len(new))
     return entry
+
+
+def _analyze(connection: Connection, entry: Entry, added: int) -> None:
+    """Tell PostgreSQL about many new rows: it would scan the tables, not knowing their sizes."""
+    if added < _MANY or connection.dialect.name != "postgresql":
+        return
+    for table in (entry.tables.feature, entry.tables.index):
+        assert table is not None
+        connection.exec_driver_sql(f"ANALYZE {table.name}")
 
 
 def _boxes(connection: Connection, entry: Entry) -> list[tuple[int, BoundingBox]]:
@@ -137,6 +149,7 @@ def _regrid(connection: Connection, entry: Entry) -> Entry:
     connection.execute(index.delete())
     connection.execute(index.insert(), [row for fid, box in boxes for row in _index_rows(reference, fid, box, grids)])
     set_layer(connection, entry, dict(zip(("gsize1", "gsize2", "gsize3"), grids, strict=True)))
+    _analyze(connection, entry, len(boxes))
     return replace(entry, grid_sizes=grids)
 
 
@@ -181,16 +194,46 @@ def search_features(connection: Connection, entry: Entry, box: BoundingBox) -> l
     cells = _query_cells(entry, box)
     if cells is None:
         return [row[0] for row in connection.execute(sa.select(f.fid).where(exact).order_by(f.fid))]
-    s = index.c
-    found: set[int] = set()
-    for columns, rows, offset in cells:
-        inside = (
-            s.gx.between(columns.start + offset, columns.stop - 1 + offset),
-            s.gy.between(rows.start + offset, rows.stop - 1 + offset),
+    low = entry.reference.units(box.left, box.bottom)
+    high = entry.reference.units(box.right, box.top)
+    given: dict[str, Any] = {"left": low[0], "bottom": low[1], "right": high[0], "top": high[1]}
+    for level, (columns, rows, offset) in enumerate(cells):
+        given[f"columns{level}"] = [column + offset for column in columns]
+        given |= {f"first{level}": rows.start + offset, f"last{level}": rows.stop - 1 + offset}
+    candidates = sorted({row[0] for row in connection.execute(_cell_query(index), given)})
+    inside = []
+    for start in range(0, len(candidates), 1000):
+        corners = {"left": box.left, "bottom": box.bottom, "right": box.right, "top": box.top}
+        rows_found = connection.execute(_exact_query(feature), corners | {"fids": candidates[start : start + 1000]})
+        inside += [row[0] for row in rows_found]
+    return sorted(inside)
+
+
+@lru_cache(maxsize=64)
+def _cell_query(index: Table) -> Any:
+    """Features of some cells of the three grids whose boxes, in system units, touch a box."""
+    import sqlalchemy as sa
+
+    s, given = index.c, sa.bindparam
+    # columns one by one: an index range over columns would pass over all the rows in between
+    grids = [
+        sa.and_(
+            s.gx.in_(given(f"columns{level}", expanding=True)), s.gy.between(given(f"first{level}"), given(f"last{level}"))
         )
-        joined = index.join(feature, s.sp_fid == f.fid)
-        found.update(row[0] for row in connection.execute(sa.select(f.fid).select_from(joined).where(*inside, exact)))
-    return sorted(found)
+        for level in range(3)
+    ]
+    near = (s.eminx <= given("right"), s.emaxx >= given("left"), s.eminy <= given("top"), s.emaxy >= given("bottom"))
+    return sa.select(s.sp_fid).where(sa.or_(*grids), *near)
+
+
+@lru_cache(maxsize=64)
+def _exact_query(feature: Table) -> Any:
+    """Those of some features that share an area with a box."""
+    import sqlalchemy as sa
+
+    f, given = feature.c, sa.bindparam
+    exact = (f.eminx < given("right"), f.emaxx > given("left"), f.eminy < given("top"), f.emaxy > given("bottom"))
+    return sa.select(f.fid).where(f.fid.in_(given("fids", expanding=True)), *exact)
 
 
 def _query_cells(entry: Entry, box: BoundingBox) -> list[tuple[range, range, int]] | None:

@@ -22,6 +22,7 @@ from .pyramid import check_method, planned_levels, rebuild
 from .registry import Entry
 from .state import RasterState, Settings, save_presence, save_state
 from .statistics import BandStatistics
+from .stats import count_statistics
 from .window import in_order
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ def add_raster(
         entry = add_features(connection, entry, [(ids[0], box)])
         state = replace(state, entry=entry)
     insert_raster(connection, tables, state.row, state.bands)
-    presences, statistics = write_base(connection, state, source, pool, options.statistics)
+    lossy = state.compression.is_lossy
+    presences, statistics = write_base(connection, state, source, pool, options.statistics and not lossy)
+    if options.statistics and lossy:  # what is stored counts
+        statistics = [count_statistics(connection, state, n, presence, pool) for n, presence in enumerate(presences)]
     state = replace(
         state,
         settings=replace(state.settings, levels=planned_levels(state, options.pyramid, options.skip_level1)),

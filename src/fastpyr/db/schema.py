@@ -73,7 +73,8 @@ def _types() -> tuple[Any, Any, Any, Any]:
     from sqlalchemy.dialects import mssql
 
     blob = sa.LargeBinary().with_variant(mssql.VARBINARY("max"), "mssql")
-    return blob, sa.Unicode(TEXT), sa.UnicodeText(), sa.Double()
+    long_text = sa.UnicodeText().with_variant(mssql.NVARCHAR(None), "mssql")
+    return blob, sa.Unicode(TEXT), long_text, sa.Double()
 
 
 @lru_cache(maxsize=1)
@@ -171,7 +172,7 @@ def _items(metadata: Any) -> Table:
         sa.Column("name", sa.Unicode(226)),
         sa.Column("physicalname", sa.Unicode(226)),
         sa.Column("path", sa.Unicode(260)),
-        sa.Column("definition", sa.UnicodeText()),
+        sa.Column("definition", _types()[2]),
     )
 
 
@@ -208,7 +209,7 @@ def _object_tables(business: str, rastercolumn: int) -> RasterTables:
         business,
         metadata,
         sa.Column("objectid", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("raster", sa.UnicodeText()),
+        sa.Column("raster", _types()[2]),
         sa.Column("name", sa.Unicode(255)),
     )
     blk, aux = _pixel_tables(metadata, rastercolumn, None)
