@@ -121,7 +121,8 @@ FP_INLINE void fill_histogram(const fp_view *src, const fp_view *mask, char kind
         for (ptrdiff_t x = 0; x < src->cols; x++) {
             double v = value_of(row, x, kind);
             if ((valid && !valid[x]) || !isfinite(v)) continue;
-            double k = floor((v - origin) * scale) - first;
+            double scaled = (v - origin) * scale;
+            double k = scaled == 0 && v < origin ? -1 - first : floor(scaled) - first; /* a product may vanish */
             counts[k > 0 ? (k < last ? (ptrdiff_t)k : bins - 1) : 0]++; /* NaN of 0 * inf goes to bin 0 */
         }
     }
