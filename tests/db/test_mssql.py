@@ -57,7 +57,9 @@ def test_sql_server_snapshot() -> None:
         "PRIMARY KEY (rasterband_id, type), FOREIGN KEY(rasterband_id) REFERENCES sde_bnd_7 (rasterband_id) "
         "ON DELETE CASCADE )"
     )
-    names = {index.name: str(CreateIndex(index).compile(dialect=DIALECTS["mssql"])) for index in tables.business.indexes}
+    names = {
+        index.name: str(CreateIndex(index).compile(dialect=DIALECTS["mssql"])) for index in tables.business.indexes
+    }
     assert names == {
         "world_i1": "CREATE INDEX world_i1 ON world (footprint)",
         "world_i2": "CREATE INDEX world_i2 ON world (raster)",
@@ -71,10 +73,18 @@ def test_statements(dialect: str) -> None:
     tables = schema.raster_tables("world", 7, 117)
     window = block_io._rectangle(tables.blk)
     whole = {"render_postcompile": True}
-    text = str(window.params(bands=[1], rows=[2, 3], level=0, first=0, last=9).compile(dialect=DIALECTS[dialect], compile_kwargs=whole))
+    text = str(
+        window.params(bands=[1], rows=[2, 3], level=0, first=0, last=9).compile(
+            dialect=DIALECTS[dialect], compile_kwargs=whole
+        )
+    )
     assert "row_nbr IN (" in text
     assert "col_nbr BETWEEN" in text
-    for statement in (tables.blk.insert(), registry._query(), features._exact_query(tables.feature).params(fids=[1], left=0, bottom=0, right=1, top=1)):
+    for statement in (
+        tables.blk.insert(),
+        registry._query(),
+        features._exact_query(tables.feature).params(fids=[1], left=0, bottom=0, right=1, top=1),
+    ):
         assert str(statement.compile(dialect=DIALECTS[dialect], compile_kwargs=whole))
     assert "INSERT INTO sde_blk_7 (rasterband_id, rrd_factor, row_nbr, col_nbr, block_data) VALUES" in str(
         tables.blk.insert().compile(dialect=DIALECTS[dialect])

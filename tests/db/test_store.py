@@ -50,7 +50,7 @@ def test_rows_of_a_pyramid(database: Geodatabase, skip: bool) -> None:
     pixels, _ = raster((1024, 2048))
     dataset = database.import_raster(placed(pixels), "world", skip_level1=skip, pyramid="esri")
     counts = rows_by_level(database, "sde_blk_1")
-    expected = {0: 128, 1: 32, 2: 8, 3: 2} | {level: 1 for level in dataset.levels[3 if skip else 4 :]}
+    expected = {0: 128, 1: 32, 2: 8, 3: 2} | dict.fromkeys(dataset.levels[3 if skip else 4 :], 1)
     if skip:
         del expected[1]
     assert counts == expected
@@ -117,7 +117,7 @@ def test_merge_with_an_offset_and_its_pyramid(new_url) -> None:
         np.copyto(canvas[30:158, :128], patch, where=patch_mask != 0)
         known[30:158, :128] |= patch_mask
         assert_reads(dataset, canvas, known)
-        touched = {(row, col) for row in range(0, 5) for col in range(-2, 3)}
+        touched = {(row, col) for row in range(5) for col in range(-2, 3)}
         empty = {(y, x) for y, x in touched if not _block(patch_mask, y * 32 - 30, x * 32 + 40).any()}
         touched -= empty
         assert result.base_blocks == len(touched)
@@ -161,7 +161,11 @@ def test_delete_then_merge_restores(database: Geodatabase) -> None:
 
 
 STEP = st.tuples(
-    st.integers(-90, 90), st.integers(-90, 90), st.integers(1, 70), st.integers(1, 70), st.sampled_from(["merge", "delete"])
+    st.integers(-90, 90),
+    st.integers(-90, 90),
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.sampled_from(["merge", "delete"]),
 )
 
 
@@ -239,7 +243,9 @@ def test_catalog_search_is_brute_force(database: Geodatabase) -> None:
         entry = add_features(
             connection, catalog.entry, [(number, BoundingBox(*box)) for number, box in enumerate(boxes.tolist(), 1)]
         )
-    asked = np.hstack([corner := rng.uniform((1e5, 6e6), (1.2e6, 7.1e6), (1000, 2)), corner + rng.uniform(1, 5000, (1000, 2))])
+    asked = np.hstack(
+        [corner := rng.uniform((1e5, 6e6), (1.2e6, 7.1e6), (1000, 2)), corner + rng.uniform(1, 5000, (1000, 2))]
+    )
     with read(database.engine) as connection:
         found = [search_features(connection, entry, BoundingBox(*box)) for box in asked.tolist()]
         assert "s1_ix1" in plan_of_search(connection, entry, BoundingBox(*asked[0].tolist()))
@@ -391,4 +397,4 @@ def test_check_finds_damage(database: Geodatabase) -> None:
         with database.engine.begin() as connection:
             connection.exec_driver_sql(statement.format(n=number, junk=junk))
         report = dataset.check()
-            assert any(re.search(words, line) for line in report.findings), (words, report.findings)
+        assert any(re.search(words, line) for line in report.findings), (words, report.findings)

@@ -155,4 +155,3 @@ def check_verb(url: str, name: str | None) -> int:
                 if report.ok:
                     click.echo(f"{report.name}: {report.blocks} blocks, all right")
     return 1 if wrong else 0
-

@@ -147,12 +147,24 @@ def _typed(cells: list[str]) -> list[Any]:
 @click.argument("url")
 @click.argument("name")
 @click.argument("out", metavar="[OUT.xml]", required=False)
+@click.option("--from", "source", metavar="FILE.xml", help="Make NAME, without pixels, from its description.")
 @raster_option
-def xml_verb(url: str, name: str, out: str | None, raster: str | None) -> None:
-    """The DataElement document of a dataset, on stdout or to a file."""
+def xml_verb(url: str, name: str, out: str | None, source: str | None, raster: str | None) -> None:
+    """The DataElement document of a dataset, on stdout or to a file; or a new dataset from one."""
     with Geodatabase(url) as opened:
+        if source is not None:
+            made = opened.create_dataset(_bytes(source), name)
+            click.echo(f"{made.name}: {made.width} x {made.height} pixels, no data yet")
+            return
         document = open_raster(opened, name, raster).xml()
     if out is None:
         click.echo(document.decode("utf-8"))
     else:
         Path(out).write_bytes(document)
+
+
+def _bytes(path: str) -> bytes:
+    file = Path(path)
+    if not file.is_file() or file.stat().st_size > _MAX_FILE:
+        raise ConfigError(f"{path}: {'larger than 64 MiB' if file.is_file() else 'no such file'}")
+    return file.read_bytes()

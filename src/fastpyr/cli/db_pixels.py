@@ -18,7 +18,6 @@ from .db_manage import open_entry, open_raster
 __all__ = ["export_verb", "import_verb", "mosaic_verb", "pyramid_verb"]
 
 
-
 def _sources(names: Sequence[str], level: str | None, bbox: BoundingBox | None) -> list[Any]:
     """Files, folders and globs; descriptors of pyramids (.json) give a level."""
     pyramids = [name for name in names if name.endswith(".json")]
@@ -79,9 +78,7 @@ def import_verb(
 @click.option("--srs", metavar="CRS", help="CRS of files that carry none.")
 @click.option("--level", metavar="LEVEL", help="Of a pyramid as SOURCE. [default: the finest]")
 @click.option("--raster", metavar="ID|NAME", help="The raster of a catalog.")
-def mosaic_verb(
-    arguments: tuple[str, ...], mode: str, srs: str | None, level: str | None, raster: str | None
-) -> None:
+def mosaic_verb(arguments: tuple[str, ...], mode: str, srs: str | None, level: str | None, raster: str | None) -> None:
     """Put rasters over the dataset NAME, which grows in any direction, or clear their pixels in it.
 
     Pixels must be of one size and on one grid. Only touched blocks and those above them are written.

@@ -157,7 +157,9 @@ def grid_of(band: Band, cell: tuple[float, float]) -> BlockGrid:
     column = round((band.eminx - band.block_origin_x) / cell[0])
     row = round((band.block_origin_y - band.emaxy) / cell[1])
     origin = (band.block_origin_x, band.block_origin_y)
-    return BlockGrid(*origin, *cell, band.block_width, band.block_height, band.band_width, band.band_height, column, row)
+    return BlockGrid(
+        *origin, *cell, band.block_width, band.block_height, band.band_width, band.band_height, column, row
+    )
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -192,7 +194,9 @@ def _band_of_object(item: Any, raster_id: int) -> Band:
         values |= dict(zip(("eminx", "eminy", "emaxx", "emaxy"), map(float, item["extent"]), strict=True))
         values |= dict(zip(("block_origin_x", "block_origin_y"), map(float, item["block_origin"]), strict=True))
         name = values.pop("name")
-        whole: dict[str, Any] = {key: value if isinstance(value, float) else int(value) for key, value in values.items()}
+        whole: dict[str, Any] = {
+            key: value if isinstance(value, float) else int(value) for key, value in values.items()
+        }
         return Band(**whole, raster_id=raster_id, name=None if name is None else str(name))
     except (KeyError, TypeError, ValueError, OverflowError):
         raise DatabaseError(f"a band of raster object {raster_id} is damaged") from None

@@ -63,7 +63,7 @@ class DatasetSource:
         self._dataset = dataset
         self._table = self._colours(dataset)
         channels = dataset.bands if self._table is None else self._table.shape[1]
-        if not 1 <= channels <= 4 or kind.name not in ("U1", "U8", "F32") and self._table is None:
+        if not 1 <= channels <= 4 or (kind.name not in ("U1", "U8", "F32") and self._table is None):
             raise SourceError(
                 f"{dataset.name}: {dataset.bands} band(s) of {kind.name}: a build takes 1 to 4 bands of U8 or F32"
             )

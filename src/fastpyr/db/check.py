@@ -221,4 +221,3 @@ def _check_statistics(
         a, b = getattr(stored, what), getattr(counted, what)
         if abs(a - b) > 1e-9 * max(abs(a), abs(b), 1e-300):
             report.add(f"band {number + 1}: {what} {a!r} is stored, {b!r} counted")
-

@@ -183,6 +183,40 @@ class Geodatabase:
             _finish(connection, state)
         return RasterDataset(self, state)
 
+    def create_dataset(self, xml: bytes, name: str | None = None) -> RasterDataset:
+        """Make a dataset without pixels from its XML description, under its own name unless told otherwise.
+
+        Size, place, bands, pixel type, blocks and compression are the description's; its pyramid is made as pixels are
+        mosaicked. Raises DecodeError for a description that makes no sense.
+        """
+        from .inputs import EmptyInput
+        from .xml_element import from_xml
+
+        element = from_xml(xml)
+        first = element.bands[0]
+        if any(
+            (b.width, b.height, b.pixel_type) != (first.width, first.height, first.pixel_type) for b in element.bands
+        ):
+            raise DatabaseError(f"{element.name}: its bands differ in size or pixel type")
+        source = EmptyInput(
+            element.name,
+            (first.width, first.height),
+            first.pixel_type,
+            first.extent,
+            first.spatial_reference.wkt,
+            tuple(band.name for band in element.bands),
+        )
+        return self.import_raster(
+            source,
+            name or element.name.rpartition(".")[2],
+            block=element.block_width,
+            block_height=element.block_height,
+            compression=element.compression.value,
+            quality=element.quality,
+            interpolation=element.method.value,
+            pyramid=str(element.pyramid_level),
+        )
+
     def drop(self, name: str) -> None:
         """Remove a dataset or catalog with all its tables. Raises DatabaseError."""
         with writing(self.engine) as connection:
@@ -232,5 +266,4 @@ def refresh_definition(connection: Connection, state: RasterState) -> None:
     from .xml_element import to_xml
 
     if not state.entry.is_catalog:
-        set_definition(connection, state.entry, to_xml(element_of(state)))
-
+        set_definition(connection, state.entry, to_xml(element_of(connection, state)))

@@ -167,9 +167,7 @@ class RasterDataset:
         if bbox is not None and window is not None:
             raise ConfigError("give a box or a window, not both")
         if level not in self.levels:
-            raise DatabaseError(
-                f"{self.name} has no level {level}: its levels are {', '.join(map(str, self.levels))}"
-            )
+            raise DatabaseError(f"{self.name} has no level {level}: its levels are {', '.join(map(str, self.levels))}")
         if bbox is not None:
             window = self.window_of(bbox, level)
         first = self.state.grid.level(level).window

@@ -218,7 +218,8 @@ def _cell_query(index: Table) -> Any:
     # columns one by one: an index range over columns would pass over all the rows in between
     grids = [
         sa.and_(
-            s.gx.in_(given(f"columns{level}", expanding=True)), s.gy.between(given(f"first{level}"), given(f"last{level}"))
+            s.gx.in_(given(f"columns{level}", expanding=True)),
+            s.gy.between(given(f"first{level}"), given(f"last{level}")),
         )
         for level in range(3)
     ]

@@ -15,9 +15,9 @@ from ..source.base import Affine
 from .aux_objects import AuxType, Presence
 from .bands import Band, RasterRow, insert_raster
 from .block_io import BlockWriter, write_aux
-from .pixels import Compression, band_types
 from .features import add_features
-from .inputs import InputInfo, Masks, Pixels, RasterInput
+from .inputs import EmptyInput, InputInfo, Masks, Pixels, RasterInput
+from .pixels import Compression, band_types
 from .pyramid import check_method, planned_levels, rebuild
 from .registry import Entry
 from .state import RasterState, Settings, save_presence, save_state
@@ -142,7 +142,7 @@ def _new_state(
             ids[1] + number,
             number + 1,
             ids[0],
-            (names[number] or f"Band_{number + 1}")[:65],
+            _band_name(names[number], number),
             0,
             info.width,
             info.height,
@@ -166,6 +166,12 @@ def _new_state(
     return RasterState(entry, row, bands, info.wkt, affine, settings)
 
 
+def _band_name(given: str | None, number: int) -> str:
+    """A band's name: printable, of the length that the column has."""
+    plain = "".join(c for c in given or "" if c.isprintable()).strip()
+    return plain[:65] or f"Band_{number + 1}"
+
+
 def write_base(
     connection: Connection, state: RasterState, source: RasterInput, pool: Executor, count: bool
 ) -> tuple[list[Presence], list[BandStatistics]]:
@@ -173,12 +179,14 @@ def write_base(
     presences = [Presence() for _ in state.bands]
     totals = [BandStatistics(state.pixel_type) for _ in state.bands] if count else []
     writer = BlockWriter(connection, state.tables, replace=False)
+    empty = isinstance(source, EmptyInput)
 
     def work(chunk: _Chunk) -> tuple[list[tuple[int, int, int, bytes]], list[BandStatistics]]:
         pixels, mask = source.read(chunk.left, chunk.top, chunk.right, chunk.bottom)
         made: list[tuple[int, int, int, bytes]] = []
         counted = [BandStatistics(state.pixel_type) for _ in totals]
-        for number, plane in enumerate(pixels):
+        for number, layer in enumerate(pixels):
+            plane = np.ascontiguousarray(layer)
             own = mask if mask is None or mask.ndim == 2 else mask[number]
             blocks, masks = cut_blocks(plane, own, state.block_shape, repeat=state.compression.is_lossy)
             if count:
@@ -186,19 +194,20 @@ def write_base(
             encoded = state.codec.encode_many(blocks, masks)
             places = ((row, col) for row in chunk.rows for col in chunk.cols)
             made += [
-                (number, row, col, data)
-                for (row, col), data in zip(places, encoded, strict=True)
-                if data is not None
+                (number, row, col, data) for (row, col), data in zip(places, encoded, strict=True) if data is not None
             ]
         return made, counted
 
-    for made, counted in in_order(pool, work, _chunks(state, source.info), 4):
+    for made, counted in in_order(pool, work, () if empty else _chunks(state, source.info), 4):
         for number, row, col, data in made:
             writer.put(state.band_ids[number], 0, row, col, data)
             presences[number].add(0, row, col)
         for total, part in zip(totals, counted, strict=True):
             total.merge(part)
     writer.flush()
+    if empty:
+        for total in totals:
+            total.nodata_count += source.info.width * source.info.height
     return presences, totals
 
 
@@ -261,4 +270,3 @@ def next_ids(connection: Connection, entry: Entry) -> tuple[int, int]:
         return int(last) + 1, 1
     bands = sa.select(sa.func.coalesce(sa.func.max(tables.bnd.c.rasterband_id), 0))
     return int(last) + 1, int(connection.execute(bands).scalar_one()) + 1
-

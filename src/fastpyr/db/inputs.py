@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SourceError
+from ..grid.bounds import BoundingBox
 from ..source.base import Affine, Source, undecodable
 from ..source.describe import transform_of
 from ..source.session import HandlePool, gdal_session, open_dataset, reason_of
 from .colormap import ColorMap
 from .pixels import PixelType
 
-__all__ = ["ArrayInput", "FileInput", "InputInfo", "RasterInput", "SourceInput", "as_input", "open_input"]
+__all__ = ["ArrayInput", "EmptyInput", "FileInput", "InputInfo", "RasterInput", "SourceInput", "as_input", "open_input"]
 
 Pixels = npt.NDArray[Any]
 Masks = npt.NDArray[np.uint8]
@@ -97,6 +98,29 @@ class ArrayInput:
     def read(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Pixels, Masks | None]:
         here = np.s_[..., y0:y1, x0:x1]
         return self._pixels[here], None if self._mask is None else self._mask[here]
+
+
+class EmptyInput:
+    """A raster of which no pixel has data."""
+
+    def __init__(
+        self,
+        name: str,
+        size: tuple[int, int],
+        pixel_type: PixelType,
+        extent: BoundingBox,
+        crs: str,
+        band_names: tuple[str | None, ...],
+    ) -> None:
+        if not extent.is_valid:
+            raise SourceError(f"{name}: its extent {extent} is empty or not finite")
+        cell_x, cell_y = extent.width / size[0], extent.height / size[1]
+        affine = Affine(cell_x, 0.0, extent.left, 0.0, -cell_y, extent.top)
+        self.info = InputInfo(name, *size, len(band_names), pixel_type, affine, wkt_of(crs), band_names).checked()
+
+    def read(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Pixels, Masks | None]:
+        pixels = np.zeros((self.info.bands, y1 - y0, x1 - x0), self.info.pixel_type.dtype)
+        return pixels, np.zeros(pixels.shape[1:], np.uint8)
 
 
 class SourceInput:
@@ -269,5 +293,3 @@ def as_input(given: Any, srs: str | None = None) -> RasterInput:
     if hasattr(given, "info") and hasattr(given, "layout"):
         return SourceInput(given)
     raise SourceError(f"{type(given).__name__} is nothing that can be imported: give a file, an array or a source")
-
-

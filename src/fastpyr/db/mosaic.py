@@ -51,9 +51,7 @@ class _Task:
     stored: tuple[StoredBlock, ...]
 
 
-def mosaic(
-    dataset: RasterDataset, sources: Any, mode: str = "merge", *, srs: str | None = None
-) -> MosaicResult:
+def mosaic(dataset: RasterDataset, sources: Any, mode: str = "merge", *, srs: str | None = None) -> MosaicResult:
     """Put inputs over a stored raster (``merge``: their valid pixels replace) or clear theirs (``delete``).
 
     The raster grows to hold what is merged, in any direction; its block origin stays. Statistics are exact
@@ -149,7 +147,9 @@ def _paint(
             own = mask if mask is None or mask.ndim == 2 else mask[number]
             for row in task.rows:
                 for col in task.cols:
-                    changed = _change(state, stored.get((band, row, col)), (row, col), window, pixels[number], own, mode)
+                    changed = _change(
+                        state, stored.get((band, row, col)), (row, col), window, pixels[number], own, mode
+                    )
                     if changed is not None:
                         made.append((number, row, col, changed[0]))
         return made
@@ -247,4 +247,3 @@ def _renew_objects(connection: Connection, state: RasterState, presences: Sequen
         if (band, int(AuxType.STATISTICS)) in had:
             counted = count_statistics(connection, state, number, presences[number], pool)
             write_aux(connection, state.tables, band, AuxType.STATISTICS, counted.to_blob())
-

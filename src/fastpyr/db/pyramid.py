@@ -48,7 +48,9 @@ def check_method(method: str, *, has_colormap: bool) -> str:
     """The method's name in small letters. ConfigError for an unknown one, or one that mixes indices of colours."""
     lower = str(Method.of(method).value)
     if has_colormap and lower != "nearest":
-        raise ConfigError("a raster with a colour map can only have a pyramid of nearest pixels: --interpolation nearest")
+        raise ConfigError(
+            "a raster with a colour map can only have a pyramid of nearest pixels: --interpolation nearest"
+        )
     return lower
 
 

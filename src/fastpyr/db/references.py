@@ -85,7 +85,12 @@ class SpatialReference:
                 return replace(self, srid=row.srid)
         last = connection.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.srid), 0))).scalar_one()
         srid = int(last) + 1
-        values: dict[str, Any] = {"srid": srid, "description": None, "auth_name": self.auth_name, "auth_srid": self.auth_srid}
+        values: dict[str, Any] = {
+            "srid": srid,
+            "description": None,
+            "auth_name": self.auth_name,
+            "auth_srid": self.auth_srid,
+        }
         values |= {"falsex": self.falsex, "falsey": self.falsey, "xyunits": self.xyunits, "srtext": self.wkt}
         values |= {"falsez": 0.0, "zunits": 1.0, "falsem": 0.0, "munits": 1.0, "object_flags": 1}
         values |= {"xycluster_tol": self.tolerance, "zcluster_tol": 2.0, "mcluster_tol": 2.0}

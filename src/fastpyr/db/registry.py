@@ -16,7 +16,17 @@ from .schema import RasterTables, drop_order, raster_tables, registry_tables
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Entry", "Workspace", "add_entry", "create_registry", "entries", "find", "lookup", "open_workspace", "remove_entry"]
+__all__ = [
+    "Entry",
+    "Workspace",
+    "add_entry",
+    "create_registry",
+    "entries",
+    "find",
+    "lookup",
+    "open_workspace",
+    "remove_entry",
+]
 
 WORKSPACE = "{C673FE0F-7280-404F-8532-20755DD8FC06}"
 DATASET = "{5ED667A3-9CA9-44A2-8029-D95BF23704B9}"
@@ -95,9 +105,7 @@ def open_workspace(connection: Connection) -> Workspace:
     items = registry_tables().items
     if not sa.inspect(connection).has_table(items.name):
         raise DatabaseError("holds no geodatabase: make one with fastpyr db create")
-    row = connection.execute(
-        sa.select(items.c.name, items.c.physicalname).where(items.c.type == WORKSPACE)
-    ).first()
+    row = connection.execute(sa.select(items.c.name, items.c.physicalname).where(items.c.type == WORKSPACE)).first()
     if row is None:
         raise DatabaseError("the registry names no workspace: the geodatabase is damaged")
     return Workspace(row[0], row[1])
@@ -127,9 +135,7 @@ def _query() -> Any:
     registry = registry_tables()
     tables, rasters, layers = registry.table_registry, registry.raster_columns, registry.layers
     spatial, items = registry.spatial_references, registry.items
-    same = [
-        getattr(tables.c, each) == getattr(rasters.c, each) for each in ("database_name", "owner", "table_name")
-    ]
+    same = [getattr(tables.c, each) == getattr(rasters.c, each) for each in ("database_name", "owner", "table_name")]
     in_layers = [
         getattr(layers.c, each) == getattr(tables.c, each) for each in ("database_name", "owner", "table_name")
     ]

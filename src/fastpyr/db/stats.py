@@ -140,9 +140,7 @@ def set_colormap(dataset: RasterDataset, colormap: ColorMap | None) -> None:
         write_aux(connection, state.tables, state.band_ids[0], AuxType.COLORMAP, blob)
 
 
-def build_vat(
-    dataset: RasterDataset, columns: Mapping[str, Mapping[int, Any]] | None = None
-) -> list[tuple[int, int]]:
+def build_vat(dataset: RasterDataset, columns: Mapping[str, Mapping[int, Any]] | None = None) -> list[tuple[int, int]]:
     """Count the values of a single-band integer raster into its value attribute table; (value, count) by value.
 
     ``columns``: more columns, each a mapping of values to integers, floats or texts. An older table is replaced.
@@ -200,9 +198,7 @@ def _kind(name: str, values: Mapping[int, Any]) -> str:
     return next((kind for kind, fits in tests if all(map(fits, given))), "text")
 
 
-def _values(
-    connection: Connection, state: RasterState, presence: Presence, pool: Executor
-) -> list[tuple[int, int]]:
+def _values(connection: Connection, state: RasterState, presence: Presence, pool: Executor) -> list[tuple[int, int]]:
     def work(blocks: list[StoredBlock]) -> dict[int, int]:
         found: dict[int, int] = {}
         for block in blocks:
