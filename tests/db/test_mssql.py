@@ -53,8 +53,9 @@ def test_tables(dialect: str) -> None:
 def test_sql_server_snapshot() -> None:
     tables = schema.raster_tables("world", 7, 117)
     assert ddl(tables.aux, "mssql") == (
-        "CREATE TABLE sde_aux_7 ( rasterband_id INTEGER NOT NULL, type INTEGER NOT NULL, object VARBINARY(max) NOT NULL, "
-        "PRIMARY KEY (rasterband_id, type), FOREIGN KEY(rasterband_id) REFERENCES sde_bnd_7 (rasterband_id) "
+        "CREATE TABLE sde_aux_7 ( rasterband_id INTEGER NOT NULL, type INTEGER NOT NULL, "
+        "object VARBINARY(max) NOT NULL, PRIMARY KEY (rasterband_id, type), "
+        "FOREIGN KEY(rasterband_id) REFERENCES sde_bnd_7 (rasterband_id) "
         "ON DELETE CASCADE )"
     )
     names = {
@@ -71,21 +72,16 @@ def test_sql_server_snapshot() -> None:
 @pytest.mark.parametrize("dialect", TYPES)
 def test_statements(dialect: str) -> None:
     tables = schema.raster_tables("world", 7, 117)
-    window = block_io._rectangle(tables.blk)
-    whole = {"render_postcompile": True}
-    text = str(
-        window.params(bands=[1], rows=[2, 3], level=0, first=0, last=9).compile(
-            dialect=DIALECTS[dialect], compile_kwargs=whole
-        )
-    )
-    assert "row_nbr IN (" in text
-    assert "col_nbr BETWEEN" in text
-    for statement in (
-        tables.blk.insert(),
-        registry._query(),
-        features._exact_query(tables.feature).params(fids=[1], left=0, bottom=0, right=1, top=1),
-    ):
-        assert str(statement.compile(dialect=DIALECTS[dialect], compile_kwargs=whole))
-    assert "INSERT INTO sde_blk_7 (rasterband_id, rrd_factor, row_nbr, col_nbr, block_data) VALUES" in str(
-        tables.blk.insert().compile(dialect=DIALECTS[dialect])
-    )
+
+    def text(statement, **values) -> str:
+        whole = {"render_postcompile": True}
+        return str(statement.params(**values).compile(dialect=DIALECTS[dialect], compile_kwargs=whole))
+
+    window = text(block_io._rectangle(tables.blk), bands=[1], rows=[2, 3], level=0, first=0, last=9)
+    assert "row_nbr IN (" in window
+    assert "col_nbr BETWEEN" in window
+    corners = {"left": 0, "bottom": 0, "right": 1, "top": 1}
+    assert "fid IN (" in text(features._exact_query(tables.feature), fids=[1], **corners)
+    assert "LEFT OUTER JOIN sde_layers" in text(registry._query())
+    insert = "INSERT INTO sde_blk_7 (rasterband_id, rrd_factor, row_nbr, col_nbr, block_data) VALUES"
+    assert insert in str(tables.blk.insert().compile(dialect=DIALECTS[dialect]))

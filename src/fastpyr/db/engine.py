@@ -192,6 +192,9 @@ def read(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that writes; it is committed at the end of the block, or nothing happened."""
-    with closing_errors(engine.url):
-        with engine.connect().execution_options(fastpyr_write=True) as connection, connection.begin():
-            yield connection
+    with (
+        closing_errors(engine.url),
+        engine.connect().execution_options(fastpyr_write=True) as connection,
+        connection.begin(),
+    ):
+        yield connection

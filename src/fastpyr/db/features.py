@@ -66,11 +66,11 @@ def _cells(reference: SpatialReference, box: BoundingBox, size: float) -> tuple[
 
 def _level_of(reference: SpatialReference, box: BoundingBox, grids: Grids) -> tuple[int, range, range]:
     """The grid a box belongs to, and its cells there."""
-    for level, size in enumerate(grids):
+    for level, size in enumerate(grids[:-1]):
         columns, rows = _cells(reference, box, size)
         if len(columns) * len(rows) <= _MOST_CELLS:
-            break
-    return level, columns, rows
+            return level, columns, rows
+    return len(grids) - 1, *_cells(reference, box, grids[-1])
 
 
 def _index_rows(reference: SpatialReference, fid: int, box: BoundingBox, grids: Grids) -> list[dict[str, int]]:
@@ -188,7 +188,8 @@ def search_features(connection: Connection, entry: Entry, box: BoundingBox) -> l
     import sqlalchemy as sa
 
     feature, index = entry.tables.feature, entry.tables.index
-    assert feature is not None and index is not None
+    if feature is None or index is None:
+        raise DatabaseError(f"{entry.full_name} has no spatial index")
     f = feature.c
     exact = sa.and_(f.eminx < box.right, f.emaxx > box.left, f.eminy < box.top, f.emaxy > box.bottom)
     cells = _query_cells(entry, box)

@@ -1,4 +1,4 @@
-"""Block pyramids: each block of a level from four (or sixteen) below it, all of them or only those over changed ones."""
+"""Block pyramids: a block of a level from four (or sixteen) below it, all of them or only those over changed ones."""
 
 from __future__ import annotations
 

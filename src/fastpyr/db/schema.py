@@ -1,9 +1,9 @@
 """Every table of a geodatabase as SQLAlchemy Core objects.
 
 The registry has six tables, a raster dataset or catalog seven more (three in the ST_Raster profile), named after the
-ids that the registry gives: ``sde_ras_<n>``, ``sde_bnd_<n>``, ``sde_blk_<n>``, ``sde_aux_<n>`` with n the raster column,
-``f<n>`` and ``s<n>`` with n the layer. Names are lower-case, so that no database needs quotes. Keys are given by
-fastpyr, never by the database: a copy keeps them.
+ids that the registry gives: ``sde_ras_<n>``, ``sde_bnd_<n>``, ``sde_blk_<n>``, ``sde_aux_<n>`` with n the raster
+column, ``f<n>`` and ``s<n>`` with n the layer. Names are lower-case, so that no database needs quotes. Keys are given
+by fastpyr, never by the database: a copy keeps them.
 """
 
 from __future__ import annotations
@@ -72,9 +72,38 @@ def _types() -> tuple[Any, Any, Any, Any]:
     import sqlalchemy as sa
     from sqlalchemy.dialects import mssql
 
-    blob = sa.LargeBinary().with_variant(mssql.VARBINARY("max"), "mssql")
+    sql_server: Any = mssql
+    blob = sa.LargeBinary().with_variant(sql_server.VARBINARY("max"), "mssql")
     long_text = sa.UnicodeText().with_variant(mssql.NVARCHAR(None), "mssql")
     return blob, sa.Unicode(TEXT), long_text, sa.Double()
+
+
+_NAME = 128
+"""Characters of the parts of a qualified name."""
+
+
+def _text(column: str, size: int = TEXT) -> Column[Any]:
+    import sqlalchemy as sa
+
+    return sa.Column(column, sa.Unicode(size))
+
+
+def _ints(*names: str) -> list[Column[Any]]:
+    import sqlalchemy as sa
+
+    return [sa.Column(each, sa.Integer) for each in names]
+
+
+def _doubles(*names: str) -> list[Column[Any]]:
+    import sqlalchemy as sa
+
+    return [sa.Column(each, sa.Double) for each in names]
+
+
+def _key(*names: str) -> list[Column[Any]]:
+    import sqlalchemy as sa
+
+    return [sa.Column(each, sa.Unicode(_NAME), primary_key=True, nullable=False) for each in names]
 
 
 @lru_cache(maxsize=1)
@@ -83,80 +112,80 @@ def registry_tables() -> Registry:
     import sqlalchemy as sa
 
     metadata = sa.MetaData()
-    _, _, long_text, _ = _types()
-    name = sa.Unicode(128)
-
-    def text(column: str, size: int = TEXT) -> Column[Any]:
-        return sa.Column(column, sa.Unicode(size))
-
-    def ints(*names: str) -> list[Column[Any]]:
-        return [sa.Column(each, sa.Integer) for each in names]
-
-    def doubles(*names: str) -> list[Column[Any]]:
-        return [sa.Column(each, sa.Double) for each in names]
-
-    def key(*names: str) -> list[Column[Any]]:
-        return [sa.Column(each, name, primary_key=True, nullable=False) for each in names]
-
     spatial = sa.Table(
         "sde_spatial_references",
         metadata,
         sa.Column("srid", sa.Integer, primary_key=True, autoincrement=False),
-        text("description"),
-        text("auth_name", 255),
-        *ints("auth_srid"),
-        *doubles("falsex", "falsey", "xyunits", "falsez", "zunits", "falsem", "munits"),
-        *doubles("xycluster_tol", "zcluster_tol", "mcluster_tol"),
-        *ints("object_flags"),
-        sa.Column("srtext", long_text, nullable=False),
+        _text("description"),
+        _text("auth_name", 255),
+        *_ints("auth_srid"),
+        *_doubles("falsex", "falsey", "xyunits", "falsez", "zunits", "falsem", "munits"),
+        *_doubles("xycluster_tol", "zcluster_tol", "mcluster_tol"),
+        *_ints("object_flags"),
+        sa.Column("srtext", _types()[2], nullable=False),
     )
+    return Registry(spatial, *_name_tables(metadata), *_column_tables(metadata, spatial.c.srid), _items(metadata))
+
+
+def _name_tables(metadata: Any) -> tuple[Table, Table]:
+    """Registered tables, and their columns of shapes and rasters."""
+    import sqlalchemy as sa
+
+    names = ("table_name", "database_name", "owner")
     tables = sa.Table(
         "sde_table_registry",
         metadata,
         sa.Column("registration_id", sa.Integer, primary_key=True, autoincrement=False),
-        *[sa.Column(each, name, nullable=False) for each in ("table_name", "database_name", "owner")],
-        text("rowid_column", 32),
-        text("description"),
-        *ints("object_flags", "registration_date"),
-        text("config_keyword", 32),
-        *ints("minimum_id"),
-        text("imv_view_name", 32),
-        sa.UniqueConstraint("table_name", "database_name", "owner", name="sde_table_registry_uk"),
+        *[sa.Column(each, sa.Unicode(_NAME), nullable=False) for each in names],
+        _text("rowid_column", 32),
+        _text("description"),
+        *_ints("object_flags", "registration_date"),
+        _text("config_keyword", 32),
+        *_ints("minimum_id"),
+        _text("imv_view_name", 32),
+        sa.UniqueConstraint(*names, name="sde_table_registry_uk"),
     )
     columns = sa.Table(
         "sde_column_registry",
         metadata,
-        *key("database_name", "table_name", "owner", "column_name"),
-        *ints("sde_type", "column_size", "decimal_digits"),
-        text("description"),
-        *ints("object_flags", "object_id"),
+        *_key("database_name", "table_name", "owner", "column_name"),
+        *_ints("sde_type", "column_size", "decimal_digits"),
+        _text("description"),
+        *_ints("object_flags", "object_id"),
     )
+    return tables, columns
+
+
+def _column_tables(metadata: Any, srid: Column[Any]) -> tuple[Table, Table]:
+    """Raster columns and layers, whose numbers name the tables of pixels and of footprints."""
+    import sqlalchemy as sa
+
     rasters = sa.Table(
         "sde_raster_columns",
         metadata,
-        *key("database_name", "owner", "table_name", "raster_column"),
+        *_key("database_name", "owner", "table_name", "raster_column"),
         sa.Column("rastercolumn_id", sa.Integer, nullable=False, unique=True),
-        text("description"),
-        *ints("cdate"),
-        text("config_keyword", 32),
-        *ints("minimum_id", "base_rastercolumn_id", "rastercolumn_mask"),
-        sa.Column("srid", sa.Integer, sa.ForeignKey(spatial.c.srid)),
+        _text("description"),
+        *_ints("cdate"),
+        _text("config_keyword", 32),
+        *_ints("minimum_id", "base_rastercolumn_id", "rastercolumn_mask"),
+        sa.Column("srid", sa.Integer, sa.ForeignKey(srid)),
     )
     layers = sa.Table(
         "sde_layers",
         metadata,
-        *key("database_name", "table_name", "owner", "spatial_column"),
+        *_key("database_name", "table_name", "owner", "spatial_column"),
         sa.Column("layer_id", sa.Integer, nullable=False, unique=True),
-        text("description"),
-        *ints("eflags", "layer_mask"),
-        *doubles("gsize1", "gsize2", "gsize3", "minx", "miny", "maxx", "maxy", "minz", "maxz", "minm", "maxm"),
-        *ints("cdate"),
-        text("layer_config", 32),
-        *ints("optimal_array_size", "stats_date", "minimum_id"),
-        sa.Column("srid", sa.Integer, sa.ForeignKey(spatial.c.srid), nullable=False),
-        *ints("base_layer_id", "secondary_srid"),
+        _text("description"),
+        *_ints("eflags", "layer_mask"),
+        *_doubles("gsize1", "gsize2", "gsize3", "minx", "miny", "maxx", "maxy", "minz", "maxz", "minm", "maxm"),
+        *_ints("cdate"),
+        _text("layer_config", 32),
+        *_ints("optimal_array_size", "stats_date", "minimum_id"),
+        sa.Column("srid", sa.Integer, sa.ForeignKey(srid), nullable=False),
+        *_ints("base_layer_id", "secondary_srid"),
     )
-    return Registry(spatial, tables, columns, rasters, layers, _items(metadata))
+    return rasters, layers
 
 
 def _items(metadata: Any) -> Table:
@@ -297,9 +326,9 @@ def _pixel_tables(metadata: Any, rastercolumn: int, band: Any) -> tuple[Table, T
         sa.Column("object", blob, nullable=False),
     )
     # compressed already: PostgreSQL would try to compress it again
-    for table, column in ((blk, "block_data"),):
-        ddl: Any = sa.DDL(f"ALTER TABLE {table.name} ALTER COLUMN {column} SET STORAGE EXTERNAL")
-        sa.event.listen(table, "after_create", ddl.execute_if(dialect="postgresql"))
+    ddl: Any = sa.DDL
+    raw = ddl(f"ALTER TABLE {blk.name} ALTER COLUMN block_data SET STORAGE EXTERNAL")
+    sa.event.listen(blk, "after_create", raw.execute_if(dialect="postgresql"))
     return blk, aux
 
 
