@@ -109,12 +109,24 @@ def read_blocks(
     """
     if not rows or not cols:
         return
-    statement = _rectangle(tables.blk)
+    copies = connection.dialect.name == "postgresql"
     for start in range(rows.start, rows.stop, _MAX_ROWS):
         some = list(range(start, min(start + _MAX_ROWS, rows.stop)))
         given = {"bands": list(bands), "level": level, "rows": some, "first": cols.start, "last": cols.stop - 1}
-        for row in connection.execute(statement, given):
+        found = _binary(connection, tables.blk, given) if copies else connection.execute(_rectangle(tables.blk), given)
+        for row in found:
             yield StoredBlock(row[0], level, row[1], row[2], row[3])
+
+
+def _binary(connection: Connection, table: Table, given: dict[str, Any]) -> Iterator[Any]:
+    """The rectangle by the driver of PostgreSQL in binary: SQLAlchemy asks for text, in which bytes are hexadecimal."""
+    driver: Any = connection.connection.driver_connection
+    query = (
+        f"SELECT rasterband_id, row_nbr, col_nbr, block_data FROM {table.name} WHERE rasterband_id = ANY(%(bands)s) "
+        "AND rrd_factor = %(level)s AND row_nbr = ANY(%(rows)s) AND col_nbr BETWEEN %(first)s AND %(last)s"
+    )
+    with driver.cursor(binary=True) as cursor:
+        yield from cursor.execute(query, given)
 
 
 @lru_cache(maxsize=256)

@@ -27,6 +27,8 @@ _GROUP = 8
 """Blocks decoded by one task."""
 _FETCH = 256
 """Blocks asked for at once, about."""
+_FETCH_BYTES = 64 << 20
+"""What they may have, unpacked, about."""
 
 Pixels = npt.NDArray[Any]
 Masks = npt.NDArray[np.uint8]
@@ -106,7 +108,9 @@ def read_window(
 def _groups(
     connection: Connection, state: RasterState, bands: Sequence[int], level: int, rows: range, cols: range
 ) -> Iterator[list[StoredBlock]]:
-    step = max(1, _FETCH // max(1, len(cols) * len(bands)))
+    raw = state.block_shape[0] * state.block_shape[1] * state.pixel_type.dtype.itemsize
+    most = max(1, min(_FETCH, _FETCH_BYTES // raw))
+    step = max(1, most // max(1, len(cols) * len(bands)))
     for first in range(rows.start, rows.stop, step):
         some = range(first, min(first + step, rows.stop))
         group: list[StoredBlock] = []
