@@ -95,6 +95,8 @@ def halve(src, out, mask, out_mask, int method, ptrdiff_t margin, double most):
     require_same_samples(o, "out", s)
     if method not in (0, 1, 2) or margin not in (0, 1) or (method == 2 and margin == 0):
         raise ValueError(f"method {method} with margin {margin}: expected 0 or 1, or 2 with margin 1")
+    if s.kind != b'f' and s.kind != b'd' and not 0 <= most <= 4294967295:
+        raise ValueError(f"most: {most}, expected 0 to 4294967295")
     if (mask is None) != (out_mask is None):
         raise ValueError("mask and out_mask: expected both or none")
     require_shape(s, "src", 2 * o.view.rows + 2 * margin, 2 * o.view.cols + 2 * margin, 1)

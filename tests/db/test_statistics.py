@@ -213,6 +213,19 @@ def test_bins_that_cannot_be(pixel_type, options) -> None:
         BandStatistics(PixelType.of(pixel_type), **options)
 
 
+def test_the_largest_doubles() -> None:
+    """Nodata values that nobody has masked."""
+    image = np.array([[1.79e308, -1.79e308, 1.79e308, 5.0]])
+    counted = BandStatistics(PixelType.F64)
+    counted.update(image)
+    stored = BandStatistics.from_blob(counted.to_blob(), PixelType.F64)
+    assert (stored.minimum, stored.maximum, stored.count) == (-1.79e308, 1.79e308, 4)
+    assert stored.std == math.inf or math.isnan(stored.std)
+    assert math.isfinite(stored.histogram.low)
+    assert math.isfinite(stored.histogram.high)
+    assert sum(stored.histogram.counts.tolist()) == 4
+
+
 def test_others_do_not_fit() -> None:
     counted = BandStatistics(PixelType.U8)
     with pytest.raises(ValueError, match="block of int8: U8 pixels are uint8"):
@@ -243,7 +256,7 @@ def test_hostile_statistics_are_refused() -> None:
     wrong = [payload[:-1], payload + b"\0", payload[:20]]
     head = struct.Struct(">4dQQBI2d")
     wrong += [head.pack(1, 2, 1.5, 0.5, 2, 0, 2, 2**32 - 1, 1, 2), head.pack(1, 2, 1.5, 0.5, 0, 0, 9, 0, 1, 2)]
-    wrong += [head.pack(3, 2, 1.5, 0.5, 2, 0, 0, 0, 1, 2), head.pack(1, 2, math.nan, 0.5, 2, 0, 0, 0, 1, 2)]
+    wrong += [head.pack(3, 2, 1.5, 0.5, 2, 0, 0, 0, 1, 2), head.pack(1, math.inf, 1, 0.5, 2, 0, 0, 0, 1, 2)]
     wrong += [head.pack(1, 2, 1.5, 0.5, 2, 0, 2, 2, 1, 2) + struct.pack(">2Q", 2**63, 2**63 + 2)]
     for each in wrong:
         with pytest.raises(DecodeError):

@@ -173,8 +173,8 @@ class Lattice:
 
     def histogram(self) -> Histogram:
         """LINEAR bins around the values."""
-        low = math.ldexp(self._first, self._exponent)
-        high = math.ldexp(self._first + len(self._counts), self._exponent)
+        low = _edge(self._first, self._exponent)
+        high = _edge(self._first + len(self._counts), self._exponent)
         return Histogram(BinFunction.LINEAR, low, high, self._counts.copy())
 
     def _put(self, other: Lattice) -> None:
@@ -212,3 +212,11 @@ class Lattice:
 def _multiple(value: float, exponent: int) -> int:
     """floor(value / 2 ** exponent), also where the quotient is too small for a double."""
     return -1 if value < 0 and not math.ldexp(value, -exponent) else math.floor(math.ldexp(value, -exponent))
+
+
+def _edge(multiple: int, exponent: int) -> float:
+    """multiple * 2 ** exponent; the largest double where that is beyond it."""
+    try:
+        return math.ldexp(multiple, exponent)
+    except OverflowError:
+        return math.copysign(float(np.finfo(np.float64).max), multiple)

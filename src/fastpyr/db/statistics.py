@@ -28,7 +28,10 @@ _HEAD = struct.Struct(">4dQQBI2d")
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Of the ``count`` data pixels of a band; NaN when there is none. ``std`` is the population's."""
+    """Of the ``count`` data pixels of a band; NaN when there is none. ``std`` is the population's.
+
+    Doubles near the end of their range overflow in sums, as in NumPy: mean and std are then not finite.
+    """
 
     minimum: float
     maximum: float
@@ -63,7 +66,8 @@ class Statistics:
         edges = np.frombuffer(payload, ">f8", bins + 1, _HEAD.size + 8 * bins).astype(np.float64) if explicit else None
         if bins and sum(counts.tolist()) != count:
             raise DecodeError(f"statistics of {count} pixels have a histogram of {sum(counts.tolist())}")
-        if count and not (least <= most and std >= 0 and all(map(math.isfinite, (least, most, mean, std)))):
+        # Sums of the largest doubles overflow: mean and std may then be infinite or NaN.
+        if count and (not (math.isfinite(least) and least <= most < math.inf) or std < 0):
             raise DecodeError(f"statistics are wrong: minimum, maximum, mean, std {(least, most, mean, std)}")
         histogram = Histogram(BinFunction(function), low, high, counts, edges)
         return cls(least, most, mean, std, count, nodata, histogram)
