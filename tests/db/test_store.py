@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastpyr.db import ArrayInput, Geodatabase
+from fastpyr.db import ArrayInput, Geodatabase, STRaster
 from fastpyr.errors import ConfigError, DatabaseError
 
 CRS = "EPSG:2154"
@@ -359,6 +359,14 @@ def test_st_raster_has_three_tables(database: Geodatabase) -> None:
     assert (dataset.width, dataset.height) == (127, 109)
     assert database.dataset("object").state == dataset.state
     assert dataset.check().findings == []
+    functions = STRaster(dataset)
+    assert functions.buildPyramid("level 2, skipLevel1, bicubic") == (2,)
+    assert (functions.getPyramidLevel(), functions.getCompressionType()) == (2, "LZ77")
+    assert functions.getPixelData("level=2")[1].shape == (28, 32)
+    with pytest.raises(ConfigError, match="option"):
+        functions.buildPyramid("level 2, fast")
+    functions.deletePyramid()
+    assert database.dataset("object").levels == (0,)
     database.drop("object")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .inputs import ArrayInput, open_input
     from .mosaic import MosaicResult
     from .pixels import Compression, PixelType
+    from .st_raster import STRaster
 
 __all__ = [
     "ArrayInput",
@@ -33,6 +34,7 @@ __all__ = [
     "PyramidInput",
     "RasterCatalog",
     "RasterDataset",
+    "STRaster",
     "open_input",
 ]
 
@@ -48,6 +50,7 @@ _MODULES = {
     "inputs": ("ArrayInput", "open_input"),
     "mosaic": ("MosaicResult",),
     "pixels": ("Compression", "PixelType"),
+    "st_raster": ("STRaster",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -113,7 +113,11 @@ def read_blocks(
     for start in range(rows.start, rows.stop, _MAX_ROWS):
         some = list(range(start, min(start + _MAX_ROWS, rows.stop)))
         given = {"bands": list(bands), "level": level, "rows": some, "first": cols.start, "last": cols.stop - 1}
-        found = _binary(connection, tables.blk, given) if copies else connection.execute(_rectangle(tables.blk), given)
+        found: Iterable[Any]
+        if copies:
+            found = _binary(connection, tables.blk, given)
+        else:
+            found = connection.execute(_rectangle(tables.blk), given)
         for row in found:
             yield StoredBlock(row[0], level, row[1], row[2], row[3])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,7 @@ from .dataset import RasterDataset
 from .inputs import InputInfo, wkt_of
 from .pixels import PixelType
 
-__all__ = ["DatasetSource", "PyramidInput", "is_dataset_url", "open_dataset_source", "split_dataset_url"]
-
-_URL = re.compile(r"(?:sqlite|postgres|postgresql|mssql)(?:\+[a-z0-9]+)?://")
+__all__ = ["DatasetSource", "PyramidInput", "open_dataset_source", "split_dataset_url"]
 
 
 class PyramidInput:
@@ -100,11 +97,6 @@ class DatasetSource:
     def close(self) -> None:
         """Gives back the connections."""
         self._dataset.database.close()
-
-
-def is_dataset_url(text: str) -> bool:
-    """Whether a source of a build names a stored raster: a database URL followed by ``#NAME``."""
-    return bool(_URL.match(text)) and "#" in text
 
 
 def split_dataset_url(text: str) -> tuple[str, str]:

@@ -109,7 +109,8 @@ def make_engine(url: URL, *, create: bool) -> Engine:
     try:
         if backend == "sqlite":
             _check_file(url.database or "", create)
-            engine = sa.create_engine(url, connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False})
+            given = {"timeout": _BUSY_MS / 1000, "check_same_thread": False}
+            engine = sa.create_engine(url, connect_args=given, max_overflow=-1)  # readers do not wait for each other
             _prepare_sqlite(engine, create)
         elif backend == "mssql":
             engine = sa.create_engine(url, fast_executemany=True)
