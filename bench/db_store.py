@@ -28,7 +28,7 @@ from .machine import cpu_model
 ROOT = Path(__file__).resolve().parents[1]
 CELL = 156543.03392804097 / 2**18
 LEFT, TOP = 33000 * 4 * 256 * CELL - 20037508.342789244, 20037508.342789244 - 23000 * 4 * 256 * CELL
-WINDOWS = {1: 200, 10: 20, 40: 2}
+WINDOWS = {1: 100, 10: 10, 40: 1}
 """Blocks along a side and windows read per round."""
 
 Reader = Callable[[int, int, int], Any]
@@ -230,6 +230,7 @@ def run(rounds: int, side: int, folder: Path, server: str | None) -> dict[str, d
                     best["reads"][blocks] = max(best["reads"].get(blocks, 0.0), rate)
             except Exception as error:
                 best["error"] = " ".join(str(error).split())[:200]
+            print(f"round {number + 1}: {name}", json.dumps(best), file=sys.stderr, flush=True)
     return results
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..db import Geodatabase, PyramidInput, RasterCatalog
+from ..db.export import export_filegdb_raster
 from ..errors import ConfigError
 from ..grid.bounds import BoundingBox
 from ..pyramid import open_pyramid
@@ -97,7 +98,7 @@ def mosaic_verb(arguments: tuple[str, ...], mode: str, srs: str | None, level: s
 @click.command("export")
 @click.argument("url")
 @click.argument("name")
-@click.argument("out", metavar="OUT.tif")
+@click.argument("out", metavar="OUT.tif|OUT.gdb")
 @click.option("--level", type=int, default=0, show_default=True, help="Pyramid level.")
 @click.option("--bbox", type=BoxType(), help="Only this box, in the CRS of the raster.")
 @click.option("--raster", metavar="ID|NAME", help="One raster of a catalog.")
@@ -109,9 +110,15 @@ def export_verb(
     bbox: BoundingBox | None,
     raster: str | None,
 ) -> None:
-    """Write a dataset, a level or a part of it, as a georeferenced GeoTIFF."""
+    """Write a dataset, a level or a part of it, as a georeferenced GeoTIFF; all of it to OUT.gdb, block for block."""
     with Geodatabase(url) as opened:
         dataset = open_raster(opened, name, raster)
+        if out.endswith(".gdb"):
+            if level or bbox is not None:
+                raise ConfigError("a file geodatabase gets the whole raster: leave out --level and --bbox")
+            levels = export_filegdb_raster(dataset, out)
+            click.echo(f"{out}: {dataset.width} x {dataset.height} pixels, levels {', '.join(map(str, levels))}")
+            return
         with WorkProgress() as progress:
             window = dataset.export(
                 out, level=level, bbox=bbox, progress=lambda done, total: progress.update("writing", done, total)

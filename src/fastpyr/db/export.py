@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..grid.bounds import BoundingBox
 from ..source.base import Affine
 from .blocks import Window
 from .engine import read as reading
+from .state import load_presence
+from .stats import level_blocks
 from .window import Masks, Pixels, read_window
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from .dataset import RasterDataset
 
-__all__ = ["export_raster"]
+__all__ = ["export_filegdb_raster", "export_raster"]
 
 _BLOCK = 256
 _CHUNK = 8 * _BLOCK
@@ -175,3 +178,30 @@ def _chunks(
             asked = Window(box[0] + first.left, box[1] + first.top, box[2] + first.left, box[3] + first.top)
             pixels, masks = read_window(connection, state, state.band_ids, level, asked, dataset.database.pool)
             yield box, pixels, masks
+
+
+def export_filegdb_raster(dataset: RasterDataset, path: str | os.PathLike[str]) -> tuple[int, ...]:
+    """Write a raster as a new file geodatabase, block for block; the levels written.
+
+    The pyramid goes along where readers understand it: without a gap after the base, and as long as the raster begins
+    at its block origin. Raises ConfigError when the folder exists or pyogrio is missing, StoreError when GDAL fails.
+    """
+    from .filegdb import FileGdbBlock, export_filegdb
+
+    state = dataset.state
+    anchored = (state.grid.first_column, state.grid.first_row) == (0, 0)
+    levels = state.levels if anchored and state.levels == tuple(range(len(state.levels))) else (0,)
+    numbers = {band: number for number, band in enumerate(state.band_ids, 1)}
+    with reading(dataset.database.engine) as connection:
+        presences = load_presence(connection, state)
+
+        def blocks() -> Iterator[FileGdbBlock]:
+            for number, presence in enumerate(presences):
+                for level in levels:
+                    for run in level_blocks(connection, state, number, presence, level):
+                        for one in run:
+                            yield FileGdbBlock(numbers[one.band], level, one.row, one.col, bytes(one.data))
+
+        kind, packing, name = state.pixel_type, state.compression, state.entry.name
+        export_filegdb(Path(path), name, state.grid, kind, packing, len(state.bands), blocks(), dataset.crs)
+    return levels
