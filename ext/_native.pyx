@@ -9,10 +9,10 @@ from fp_native cimport *
 
 include "view.pxi"
 include "cpu.pxi"
+include "dbblock.pxi"
 include "reduce.pxi"
 include "mask.pxi"
 include "resample.pxi"
 include "warp.pxi"
 include "jpeg.pxi"
 include "predict.pxi"
-include "dbblock.pxi"
