@@ -9,6 +9,7 @@ from fp_native cimport *
 
 include "view.pxi"
 include "cpu.pxi"
+include "dbblock.pxi"
 include "reduce.pxi"
 include "mask.pxi"
 include "resample.pxi"

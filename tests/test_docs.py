@@ -98,15 +98,16 @@ def _verbs_of_the_command(folder: Path) -> list[str]:
     return re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/embedding.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/database.md", "docs/embedding.md", "docs/raster-blocks.md"])
 def test_python_blocks_run(name: str, delivery: Path) -> None:
     script = "\n".join(blocks(PROJECT / name, "python"))
-    assert "fastpyr.build" in script
+    assert "fastpyr." in script
     run(delivery, sys.executable, "-c", script)
 
 
 def test_no_python_block_is_left_out() -> None:
-    assert [path.name for path in DOCUMENTS if blocks(path, "python")] == ["README.md", "embedding.md"]
+    found = [path.name for path in DOCUMENTS if blocks(path, "python")]
+    assert found == ["README.md", "database.md", "embedding.md", "raster-blocks.md"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -16,8 +16,9 @@ PACKAGE = Path(fastpyr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 # A room may import only from rooms before it, and from itself.
 ORDER = ["frozen", "errors", "formats", "_native", "grid", "kernels", "encode", "slab", "store", "source", "pyramid"]
-ORDER += ["planning", "engine", "run", "cli", "__main__"]
+ORDER += ["db", "planning", "engine", "run", "cli", "__main__"]
 HEAVY = {"rasterio", "pyproj", "numba", "imagecodecs", "isal", "rich", "PIL", "dask", "boto3", "obstore", "swiftclient"}
+HEAVY |= {"sqlalchemy", "psycopg", "pyogrio"}
 LATE = HEAVY | {"numpy", "click"}  # what ``import fastpyr`` alone must not load
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 70
@@ -110,7 +111,7 @@ def test_import_is_cheap() -> None:
     assert _loaded_by("import fastpyr") & LATE == set()
 
 
-@pytest.mark.parametrize("room", ["grid", "kernels", "encode", "slab", "store", "source", "pyramid", "run", "cli.main"])
+@pytest.mark.parametrize("room", [room for room in ORDER if room not in ("cli", "__main__")] + ["cli.main", "cli.db"])
 def test_a_room_loads_no_heavy_package(room: str) -> None:
     assert _loaded_by(f"import fastpyr.{room}") & HEAVY == set()
 

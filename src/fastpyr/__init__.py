@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .errors import (
     ConfigError,
+    DatabaseError,
     DecodeError,
     DescriptorError,
     EncodeError,
@@ -38,6 +39,7 @@ __all__ = [
     "BuildOptions",
     "Compression",
     "ConfigError",
+    "DatabaseError",
     "DecodeError",
     "DescriptorError",
     "EncodeError",

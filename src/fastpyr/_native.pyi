@@ -173,6 +173,42 @@ def unpredict(src: Buffer, predictor: int, out: Buffer) -> None:
     as scratch memory: its contents are lost. Samples are little-endian.
     """
 
+# --- blocks of the raster store --------------------------------------------------------------------------------
+
+def pack_block(pixels: Buffer, bits: int, mask: Buffer | None, out: Buffer) -> int:
+    """Samples of a block (rows, cols, no gaps) as big-endian bytes, 1, 2 and 4 bits packed, then the mask's bits.
+
+    out: uint8 with room for ceil(n * bits / 8) bytes and, with a mask, ceil(n / 8) more. Returns the bytes that count:
+    without the mask's when all pixels are data, 0 when none is, -1 when a sample is too large for its bits.
+    """
+
+def unpack_block(data: Buffer | memoryview, bits: int, pixels: Buffer) -> None:
+    """The reverse for exactly ceil(n * bits / 8) bytes."""
+
+def unpack_mask(data: Buffer | memoryview, mask: Buffer) -> int:
+    """Exactly ceil(n / 8) bytes to a mask of 0 and 255. Returns 0 when no pixel is data, 2 when all are, else 1."""
+
+def halve(
+    src: Buffer, out: Buffer, mask: Buffer | None, out_mask: Buffer | None, method: int, margin: int, most: float
+) -> None:
+    """2x2 pixels to one for single samples of 8 to 64 bits: see ``fastpyr.db.pyramid_kernels``.
+
+    src (2h + 2 margin, 2w + 2 margin), out (h, w), both masks or none; method 0 nearest, 1 bilinear, 2 bicubic (margin
+    1), ``most`` the largest value of a bicubic integer. MemoryError when there is no memory for a row.
+    """
+
+def count_values(src: Buffer, mask: Buffer | None, counts: Buffer) -> None:
+    """counts[v] += pixels of value v: uint64, 256 or 65536 of them, 8 or 16-bit samples; signed ones by their bits."""
+
+def sum_integers(src: Buffer, mask: Buffer | None) -> tuple[int, int, int, int, int]:
+    """(count, least, most, sum, sum of squares) of 32-bit integers, exact; least > most when the count is 0."""
+
+def sum_floats(src: Buffer, mask: Buffer | None) -> tuple[int, float, float, float, float]:
+    """(count, least, most, mean, sum of squared deviations from it) of the finite samples, float32 or float64."""
+
+def histogram(src: Buffer, mask: Buffer | None, origin: float, scale: float, first: float, counts: Buffer) -> None:
+    """counts[k] += 1 for k = floor((v - origin) * scale) - first, kept inside; finite samples of 32 and 64 bits."""
+
 # --- JPEG ------------------------------------------------------------------------------------------------------
 
 class JpegEncoder:

@@ -6,6 +6,7 @@ prints it as one line and exits with code 2.
 
 __all__ = [
     "ConfigError",
+    "DatabaseError",
     "DecodeError",
     "DescriptorError",
     "EncodeError",
@@ -35,6 +36,10 @@ class SourceError(FastpyrError):
 
 class EncodeError(FastpyrError):
     """Pixels cannot be encoded in the asked tile format."""
+
+
+class DatabaseError(FastpyrError):
+    """A geodatabase, or an object in it, is missing, damaged, or does not fit what is asked."""
 
 
 class DecodeError(FastpyrError):

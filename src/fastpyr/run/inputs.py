@@ -14,7 +14,7 @@ from ..source import Source, find_sources, open_source
 __all__ = ["Inputs", "SourceLike", "prepare"]
 
 SourceLike = str | os.PathLike[str] | Source
-"""A file, a folder, a glob, or an opened source (for instance an ArraySource)."""
+"""A file, a folder, a glob, a stored raster (``URL#NAME``) or an opened source (for instance an ArraySource)."""
 
 
 @frozen
@@ -72,13 +72,26 @@ def _as_list(sources: SourceLike | Iterable[SourceLike] | None) -> list[SourceLi
 
 
 def _open(asked: Sequence[SourceLike], srs: str | None) -> list[Source]:
-    """Opened sources in the order of painting: files by name, then sources opened by the caller as given."""
+    """Opened sources in the order of painting: files by name, stored rasters, then what the caller opened."""
     if not asked:
         raise ConfigError("no sources: give raster files, folders or globs")
     paths = [item for item in asked if isinstance(item, (str, os.PathLike))]
     opened = [item for item in asked if not isinstance(item, (str, os.PathLike))]
-    found = [open_source(path, srs) for path in find_sources(paths)] if paths else []
-    return found + opened
+    stored = [path for path in paths if isinstance(path, str) and _is_stored(path)]
+    paths = [path for path in paths if path not in stored]
+    found: list[Source] = [open_source(path, srs) for path in find_sources(paths)] if paths else []
+    return found + [_open_stored(url) for url in stored] + opened
+
+
+def _is_stored(text: str) -> bool:
+    """Whether a source names a raster of a database: ``URL#NAME``, for instance ``sqlite:///file#ORTHO``."""
+    return "://" in text and "#" in text
+
+
+def _open_stored(url: str) -> Source:
+    from ..db.bridge import open_dataset_source
+
+    return open_dataset_source(url)
 
 
 def _descriptor_path(descriptor: str | os.PathLike[str] | None, name: str | None) -> str | None:
