@@ -13,9 +13,9 @@ from fastpyr.grid import (
     level_range,
     load_tms,
     mean_pixel_area,
-    median,
     tms_from_json,
 )
+from fastpyr.grid.footprint import _median
 
 ORTHO = Path(__file__).resolve().parents[3] / "shared/data/ortho/0920-6564-LA93-0M50.tif"
 
@@ -192,4 +192,4 @@ def test_resolution_outside_the_domain():
 def test_median_is_numpys_to_the_bit(shape):
     for seed in range(20):
         values = np.random.default_rng(seed).lognormal(0, 3, shape)
-        np.testing.assert_array_equal(median(values), np.median(values, axis=0))
+        np.testing.assert_array_equal(_median(values), np.median(values, axis=0))

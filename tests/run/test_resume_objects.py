@@ -295,6 +295,7 @@ def test_a_stop_does_not_wait_for_a_bucket_that_says_nothing(tray: Tray, monkeyp
     monkeypatch.setattr(object_staging, "UPLOAD_BYTES", 1)
     monkeypatch.setattr(object_staging, "_PATIENCE", 0.1)
     line, asked = threading.Event(), threading.Event()
+    before = set(threading.enumerate())  # other tests leave builds that died as they were
 
     def silence(verb: str, key: str) -> None:
         if verb == "put" and "/DATA_" in key:
@@ -312,8 +313,10 @@ def test_a_stop_does_not_wait_for_a_bucket_that_says_nothing(tray: Tray, monkeyp
         tray.build(workers=3)
     tray.transport.before = None
     line.set()
-    while [thread for thread in threading.enumerate() if thread.name.startswith("upload-")]:
-        time.sleep(0.01)
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("upload-"):
+            thread.join(60)
+            assert not thread.is_alive()
     tray.transport.objects.clear()
     tray.build()
     tray.assert_whole()

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 from rasterio.shutil import copy as gdal_copy
 from rasterio.transform import Affine, GroundControlPoint
+from shared_data import shared
 
 from fastpyr.errors import SourceError
 from fastpyr.source import open_source
@@ -47,8 +48,8 @@ def compare(path: Path, srs: str | None = None) -> PlainTiff | None:
     return found
 
 
-def test_all_reference_files(shared_data):
-    files = sorted(path for path in shared_data.rglob("*.tif*") if path.suffix in (".tif", ".tiff"))
+def test_all_reference_files():
+    files = sorted(path for path in shared(".").rglob("*.tif*") if path.suffix in (".tif", ".tiff"))
     assert len(files) > 20
     described = [path for path in files if compare(path, "EPSG:2154")]
     assert described

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +60,7 @@ def export_raster(
         raise StoreError(f"cannot write {target!r}: it names a folder, give a file such as raster.tif")
     if folder and not os.path.isdir(folder):
         raise StoreError(f"cannot write {target}: the folder {folder} does not exist")
-    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{secrets.token_hex(3)}.part.tif")
+    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{os.urandom(3).hex()}.part.tif")
     try:
         _write(dataset, level, window, temporary, target, progress)
         os.replace(temporary, target)

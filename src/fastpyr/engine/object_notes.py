@@ -8,7 +8,7 @@ seconds: most are, and what was never needed never travels.
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import threading
 import time
 from collections import deque
@@ -104,7 +104,7 @@ class ObjectNotes:
         found = list(store.keys(folder))
         runs = [key.removeprefix(f"{folder}{_LOG}")[:6] for key in found if key.startswith(f"{folder}{_LOG}")]
         self._run = 1 + max((int(run) for run in runs if run.isdecimal()), default=0)
-        self._token = secrets.token_hex(4)  # nobody else's object is ever replaced
+        self._token = os.urandom(4).hex()  # nobody else's object is ever replaced
         self._lines = 0
         self._kept: dict[SlabKey, list[bytes]] = {}
         self._stored = {key for key in found if key.startswith(f"{folder}{_SCRATCH}")}

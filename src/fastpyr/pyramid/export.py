@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -58,7 +57,7 @@ def export_level(
         raise StoreError(f"cannot write {path!r}: it names a folder, give a file such as level.tif")
     if folder and not os.path.isdir(folder):
         raise StoreError(f"cannot write {path}: the folder {folder} does not exist")
-    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{secrets.token_hex(3)}.part.tif")
+    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{os.urandom(3).hex()}.part.tif")
     try:
         _write(pyramid, found, window, temporary, path, progress)
         os.replace(temporary, path)

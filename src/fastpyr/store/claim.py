@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import socket
 import threading
 import time
@@ -69,7 +68,7 @@ class Claim:
         self._store = store
         self._name = store.location(name)
         self._folder = f"{folder}/"
-        self._key = f"{self._folder}{_PREFIX}{secrets.token_hex(8)}"
+        self._key = f"{self._folder}{_PREFIX}{os.urandom(8).hex()}"
         owner = {"machine": _machine(), "host": socket.gethostname(), "pid": os.getpid()}
         self._content = json.dumps(owner).encode()
         self._ended = threading.Event()
