@@ -83,7 +83,8 @@ def warped_by_gdal(sources, pyramid, level, kernel, srs=None):
     """
     import rasterio
     from rasterio.merge import merge
-    from rasterio.warp import Resampling, reproject
+    from rasterio.warp import Resampling, reproject, transform_bounds
+    from rasterio.windows import Window, from_bounds
 
     found = next(item for item in pyramid.levels if item.id == level)
     pixels, _ = pyramid.read(level, None)
@@ -100,19 +101,29 @@ def warped_by_gdal(sources, pyramid, level, kernel, srs=None):
     theirs = np.zeros((pixels.shape[2], *pixels.shape[:2]), np.float32)
     inside = np.zeros((1, *pixels.shape[:2]), np.uint8)
     data = np.full((1, *whole.shape[1:]), 255, np.uint8)
-    # Piece by piece: reproject() interpolates positions along each line of its target, up to 0.125 pixel off.
+    # Piece by piece: reproject() interpolates positions along each line of its target, up to 0.125 pixel off. It copies
+    # all of the source that it is given, so that is the part under the piece.
     for y in range(0, pixels.shape[0], 512):
         for x in range(0, pixels.shape[1], 512):
             here = np.s_[:, y : y + 512, x : x + 512]
-            for source, target, method in ((whole.astype(np.float32), theirs, kernel), (data, inside, "nearest")):
-                bands = min(len(source), len(target))
-                piece = np.zeros(target[:bands][here].shape, target.dtype)
+            rows, cols = inside[here].shape[1:]
+            to_crs = rasterio.Affine(cell, 0, box.left + x * cell, 0, -cell, box.top - y * cell)
+            left, top, right, bottom = (*(to_crs @ (0, 0)), *(to_crs @ (cols, rows)))
+            target_crs = pyramid.tile_matrix_set.crs
+            under = from_bounds(*transform_bounds(target_crs, crs, left, bottom, right, top), transform)
+            x0, y0 = max(0, int(under.col_off) - 64), max(0, int(under.row_off) - 64)
+            x1, y1 = int(under.col_off + under.width) + 64, int(under.row_off + under.height) + 64
+            place = rasterio.windows.transform(Window(x0, y0, 1, 1), transform)
+            for source, target, method in ((whole, theirs, kernel), (data, inside, "nearest")):
+                part = source[: len(target), y0:y1, x0:x1].astype(target.dtype)
+                if not part.size:
+                    continue
+                piece = np.zeros(target[: len(part)][here].shape, target.dtype)
                 reproject(
-                    source[:bands], piece, src_transform=transform, src_crs=crs, dst_crs=pyramid.tile_matrix_set.crs,
-                    dst_transform=rasterio.Affine(cell, 0, box.left + x * cell, 0, -cell, box.top - y * cell),
+                    part, piece, src_transform=place, src_crs=crs, dst_crs=target_crs, dst_transform=to_crs,
                     resampling=Resampling[method],
                 )  # fmt: skip
-                target[:bands][here] = piece
+                target[: len(part)][here] = piece
     return pixels.astype(np.float32), np.clip(np.moveaxis(theirs, 0, 2), 0, 255), eroded(inside[0] > 0, 6)
 
 
