@@ -1,8 +1,7 @@
 """Entry point of the ``fastpyr`` command.
 
-Verbs, and click itself, are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done,
-1 ``verify`` found something, 2 the command could not do its work (one line says why), 130 interrupted, 143
-terminated.
+Verbs are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done, 1 ``verify`` or
+``check`` found something, 2 the command could not do its work (one line says why), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ _VERBS = {
     "build": _Verb("build", "Build a pyramid from georeferenced rasters."),
     "plan": _Verb("plan", "Say what build would do, without writing anything."),
     "info": _Verb("info", "Facts of a pyramid, of one slab, or of the CPU paths in use."),
+    "check": _Verb("check", "Check a delivery of rasters: signatures, blocks, georeferencing, gaps."),
     "verify": _Verb("verify", "Check a pyramid in full; exit 0 only if every check holds."),
     "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
     "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
