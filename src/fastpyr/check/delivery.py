@@ -20,7 +20,7 @@ from .footprint import extent_of, footprint
 from .md5 import lists_in, read_md5_list, resolve
 from .report import RASTER, STANDARD, FileReport, Finding, Report
 
-__all__ = ["RESOLUTION_TOLERANCE", "check_delivery"]
+__all__ = ["RESOLUTION_TOLERANCE", "check_delivery", "delivered_rasters"]
 
 RESOLUTION_TOLERANCE = 0.01
 """Of the finest resolution: rasters of one delivery may not differ by more."""
@@ -85,6 +85,17 @@ def _known(srs: str) -> None:
         parse_crs(srs)
     except GridError as error:
         raise ConfigError(f"srs: {error}") from error
+
+
+def delivered_rasters(folder: PathLike) -> list[Path]:
+    """The raster files of a delivery in painting order; names that begin with ``__`` belong to none.
+
+    Raises SourceError when there is none.
+    """
+    found = [path for path in find_sources([folder]) if not path.name.startswith(_IGNORED)]
+    if not found:
+        raise SourceError(f"{os.fspath(folder)}: no raster in the delivery")
+    return found
 
 
 def _rasters(given: Sequence[Path]) -> tuple[list[Path], list[Finding]]:
