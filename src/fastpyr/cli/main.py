@@ -40,6 +40,7 @@ _VERBS = {
     "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
     "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
     "tms": _Verb("tms", "List the known tile matrix sets, or show one."),
+    "serve": _Verb("serve", "Serve the platform over HTTP: deliveries, checks, processings, stored pyramids."),
     "demo": _Verb("demo", "Make a small delivery, build its pyramid, verify it, leave a preview."),
     "bench": _Verb("bench", "Measure whole jobs against rivals and the floor (in a source checkout)."),
 }
