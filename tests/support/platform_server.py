@@ -109,9 +109,7 @@ class Server:
 
     def ended(self, execution: str) -> Any:
         done = ("SUCCESS", "FAILURE", "ABORTED")
-        return wait_until(
-            lambda: self.get(f"/processings/executions/{execution}"), lambda one: one["status"] in done
-        )
+        return wait_until(lambda: self.get(f"/processings/executions/{execution}"), lambda one: one["status"] in done)
 
     def kill(self) -> None:
         """As if the power went: no goodbye."""

@@ -25,12 +25,17 @@ _MAX_TAGS = 200
 
 
 class Place:
-    """Where a platform lives: its folder and its database. ``wake`` is called when there is work to do."""
+    """Where a platform lives: its folder and its database.
+
+    ``wake`` is called when there is work to do. ``asked``: ids of uploads and executions that this process has asked
+    work for.
+    """
 
     def __init__(self, root: Path, database: Database) -> None:
         self.root = root
         self.database = database
         self.wake: Callable[[], None] = lambda: None
+        self.asked: set[str] = set()
 
     def upload_folder(self, upload_id: str) -> Path:
         return self.root / "uploads" / upload_id

@@ -31,6 +31,7 @@ class Entrepot:
         root: the folder; it is made when it is absent.
         database: an SQLAlchemy URL; None: a SQLite file in ``root``.
         jobs: executions that may run at once; 0: run none here, another process does.
+        own_jobs_only: run only what this object was asked for, and leave the rest to another process.
 
     Use it as a context manager, or ``close()`` it: at the end the workers of this process end too. Several processes
     may have the same platform open.
@@ -39,7 +40,14 @@ class Entrepot:
         uploads, executions, stored_data, configurations: the entities, as plain dictionaries like those of the API.
     """
 
-    def __init__(self, root: str | os.PathLike[str], database: str | None = None, *, jobs: int = 2) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        database: str | None = None,
+        *,
+        jobs: int = 2,
+        own_jobs_only: bool = False,
+    ) -> None:
         if jobs < 0:
             raise ConfigError(f"jobs: {jobs}, expected 0 or more")
         self.root = Path(os.path.abspath(root))
@@ -53,9 +61,8 @@ class Entrepot:
         self.executions = Executions(self._place)
         self.stored_data = StoredDatas(self._place)
         self.configurations = Configurations(self._place)
-        self._supervisor = Supervisor(self._place, jobs) if jobs else None
-        if self._supervisor is not None:
-            self._supervisor.start()
+        self._supervisor = Supervisor(self._place, jobs, own_only=own_jobs_only)
+        self._supervisor.start()
 
     def deliver(
         self,
@@ -91,9 +98,7 @@ class Entrepot:
 
     def close(self) -> None:
         """End the workers of this process and let go of the database."""
-        if self._supervisor is not None:
-            self._supervisor.close()
-            self._supervisor = None
+        self._supervisor.close()
         self.database.close()
 
     def __enter__(self) -> Self:

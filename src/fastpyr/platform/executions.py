@@ -163,6 +163,7 @@ class Executions:
                     )
             row.fingerprint = self._fingerprint(row, output)
             row.status, row.launch, output.status = "WAITING", now(), "GENERATING"
+            self._place.asked.add(id)
             note(session, output.id, "Lancement")
         self._place.log(id).say("Exécution lancée, en attente")
         self._place.wake()

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
 from .base import Place, note
@@ -55,12 +55,14 @@ class _Job:
 class Supervisor:
     """Runs the jobs of a platform until it is closed: ``executions`` at most at once, and as many checks.
 
-    Each worker is a session of its own, which systems that group processes give the same share of the machine.
+    ``own_only``: those that this process has asked for; others are left to other processes. Each worker is a session
+    of its own, which systems that group processes give the same share of the machine.
     """
 
-    def __init__(self, place: Place, executions: int = 2) -> None:
+    def __init__(self, place: Place, executions: int = 2, *, own_only: bool = False) -> None:
         self._place = place
         self._limit = executions
+        self._own_only = own_only
         self._id = new_id()
         self._owners = place.root / "owners"
         self._owners.mkdir(parents=True, exist_ok=True)
@@ -75,9 +77,11 @@ class Supervisor:
         self._main = threading.Thread(target=self._loop, name="jobs", daemon=True)
 
     def start(self) -> None:
+        """Write down what became of the work of the dead, and begin to work, unless no job may run here."""
         self.recover()
-        self._place.wake = self._look
-        self._main.start()
+        if self._limit:
+            self._place.wake = self._look
+            self._main.start()
 
     def _look(self) -> None:
         """Have a look soon; before it returns, workers whose jobs were aborted are gone."""
@@ -123,6 +127,9 @@ class Supervisor:
         with self._guard:
             return sum(job.kind == kind for job in self._jobs.values())
 
+    def _mine(self, column: Any) -> ColumnElement[bool]:
+        return column.in_(self._place.asked) if self._own_only else true()
+
     def _start_check(self) -> bool:
         """Claim the checks of one delivery and start a worker for them."""
         if self._count("check") >= self._limit:
@@ -130,7 +137,7 @@ class Supervisor:
         with self._place.database.write() as session:
             first = session.scalar(
                 select(CheckExecution)
-                .where(CheckExecution.status == "WAITING")
+                .where(CheckExecution.status == "WAITING", self._mine(CheckExecution.upload_id))
                 .order_by(CheckExecution.creation)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -161,7 +168,7 @@ class Supervisor:
         with self._place.database.write() as session:
             row = session.scalar(
                 select(Execution)
-                .where(Execution.status == "WAITING")
+                .where(Execution.status == "WAITING", self._mine(Execution.id))
                 .order_by(Execution.launch, Execution.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)

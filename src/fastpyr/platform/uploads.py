@@ -179,6 +179,7 @@ class Uploads(Annotated):
 
     def _ask(self, session: Session, row: Upload, checks: Sequence[str]) -> None:
         row.status = "CHECKING"
+        self._place.asked.add(row.id)
         for check in checks:
             execution = CheckExecution(upload_id=row.id, check_id=check)
             session.add(execution)
