@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["Database"]
 
 _FILE = "entrepot.sqlite"
 _WAIT_MS = 30_000
+_POOL: dict[str, Any] = {"pool_size": 20, "max_overflow": 40}
+"""Connections: requests are answered by up to 40 threads."""
 
 
 class Database:
@@ -30,7 +33,7 @@ class Database:
     def __init__(self, root: Path, url: str | None = None) -> None:
         self.url = url or f"sqlite:///{root / _FILE}"
         try:
-            self._engine = create_engine(self.url, pool_pre_ping=url is not None)
+            self._engine = create_engine(self.url, pool_pre_ping=url is not None, json_serializer=_to_json, **_POOL)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigError(f"database {self.shown}: {error}") from error
         self._writing = self._engine
@@ -77,6 +80,11 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _to_json(value: Any) -> str:
+    """Letters as they are: SQLite looks keys up as they are written."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -1,0 +1,204 @@
+"""Jobs in worker processes: stopped, killed, restarted; the states tell the truth and the bytes are right.
+
+FASTPYR_PLATFORM_KILLS: how many random moments of death are tried (default 3).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from platform_server import Server, serving, wait_until
+from small_delivery import slabs, tiff, written
+
+import fastpyr
+from fastpyr.platform import Entrepot
+
+KILLS = int(os.environ.get("FASTPYR_PLATFORM_KILLS", "3"))
+PARAMETERS: dict[str, Any] = {"compression": "png", "interpolation": "lanczos", "width": 8, "height": 8, "top": "16"}
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """A raster whose pyramid takes a second or more."""
+    return tiff(3000)
+
+
+@pytest.fixture(scope="module")
+def expected(large: bytes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The slabs that a build without a platform makes."""
+    folder = tmp_path_factory.mktemp("expected")
+    sources = written(folder / "in", {"a.tif": large})
+    fastpyr.build(sources, folder / "PYR.json", tms="PM", **PARAMETERS)
+    return slabs(folder / "PYR")
+
+
+def worker_of(server: Server) -> psutil.Process:
+    """The worker of a server that is at work."""
+
+    def look() -> list[psutil.Process]:
+        children = psutil.Process(server.process.pid).children()
+        return [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+    found: list[psutil.Process] = wait_until(look, bool)
+    return found[0]
+
+
+def pyramid_of(server: Server, root: Path, execution: str) -> dict[str, str]:
+    stored = server.get(f"/processings/executions/{execution}")["output"]["stored_data"]["_id"]
+    return slabs(root / "stored_data" / stored / "PYR")
+
+
+def in_progress(server: Server, execution: str) -> None:
+    """Wait until some of the work is done."""
+    wait_until(lambda: server.get(f"/processings/executions/{execution}"), lambda one: one["extra"]["progress"] > 0.05)
+
+
+def states(server: Server, execution: str) -> tuple[str, str]:
+    found = server.get(f"/processings/executions/{execution}")
+    return found["status"], found["output"]["stored_data"]["status"]
+
+
+def test_abort_is_quick_and_a_new_execution_goes_on(root: Path, large: bytes, expected: dict[str, str]) -> None:
+    with serving(root) as server:
+        upload = server.deliver("U", {"a.tif": large})
+        assert server.checked(upload)["status"] == "CLOSED"
+        first = server.launched(upload, **PARAMETERS)
+        in_progress(server, first)
+        worker = worker_of(server)
+        server.post(f"/processings/executions/{first}/abort")
+        assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+        assert states(server, first) == ("ABORTED", "UNSTABLE")
+        assert server.call("POST", f"/processings/executions/{first}/launch").status == 409
+        second = server.launched(upload, **PARAMETERS)
+        assert server.ended(second)["status"] == "SUCCESS"
+        assert any("Reprise" in line for line in server.get(f"/processings/executions/{second}/logs?limit=100"))
+        assert pyramid_of(server, root, second) == expected
+        assert states(server, first) == ("ABORTED", "UNSTABLE")
+
+
+def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> None:
+    with serving(root) as server:
+        upload = server.deliver("U", {"a.tif": large})
+        server.checked(upload)
+        first = server.launched(upload, **PARAMETERS)
+        in_progress(server, first)
+        worker_of(server).kill()
+        assert server.ended(first)["status"] == "FAILURE"
+        assert states(server, first) == ("FAILURE", "UNSTABLE")
+        log = server.get(f"/processings/executions/{first}/logs?limit=100")
+        assert "ERROR" in log[-1]
+        assert "signal 9" in log[-1]
+        second = server.launched(upload, **PARAMETERS)
+        assert server.ended(second)["status"] == "SUCCESS"
+        assert pyramid_of(server, root, second) == expected
+
+
+def test_moments_of_death(root: Path, large: bytes, expected: dict[str, str]) -> None:
+    """The server dies at a random moment of an execution; the next one finds the truth and can finish the work."""
+    randomly = random.Random(os.environ.get("FASTPYR_PLATFORM_SEED", "1"))
+    server = Server(root)
+    upload = server.deliver("U", {"a.tif": large})
+    server.checked(upload)
+    for _ in range(KILLS):
+        execution = server.launched(upload, **PARAMETERS)
+        time.sleep(randomly.uniform(0, 3))
+        children = psutil.Process(server.process.pid).children()
+        server.kill()
+        psutil.wait_procs(children, 5)
+        assert not any(one.is_running() for one in children), "a worker outlived its server"
+        server = Server(root)
+        ended = server.ended(execution)  # SUCCESS before the death or, when it was still waiting, after it
+        output = ended["output"]["stored_data"]
+        assert (ended["status"], output["status"]) in {("SUCCESS", "GENERATED"), ("FAILURE", "UNSTABLE")}
+        if ended["status"] == "FAILURE":
+            execution = server.launched(upload, **PARAMETERS)
+            assert server.ended(execution)["status"] == "SUCCESS"
+        assert pyramid_of(server, root, execution) == expected
+        for stored in server.get("/stored_data?limit=1000"):
+            assert server.call("DELETE", f"/stored_data/{stored['_id']}").status == 204
+    server.close()
+    assert not [path for path in (root / "stored_data").iterdir() if path.suffix != ".deleted"]
+
+
+def test_a_check_that_lost_its_server_is_done_again(root: Path) -> None:
+    server = Server(root)
+    upload = server.deliver("U", {f"{n}.tif": tiff(600, 600 * n) for n in range(3)})
+    server.kill()
+    with serving(root) as server:
+        assert server.checked(upload)["status"] == "CLOSED"
+        assert len(server.get(f"/uploads/{upload}/checks")["passed"]) == 2
+
+
+def test_two_jobs_run_side_by_side(root: Path, large: bytes) -> None:
+    """Neither waits for the other's end, and a third waits for its turn."""
+    with serving(root, "--jobs", "2") as server:
+        upload = server.deliver("U", {"a.tif": large})
+        server.checked(upload)
+        ids = [server.launched(upload, f"P{n}", **PARAMETERS) for n in range(3)]
+        ends = {id: server.ended(id) for id in ids}
+    assert [one["status"] for one in ends.values()] == ["SUCCESS"] * 3
+    first, second, third = (ends[id] for id in ids)
+    assert second["start"] < first["finish"]
+    assert third["start"] >= min(first["finish"], second["finish"])
+
+
+def test_what_a_worker_cannot_build_is_said(root: Path) -> None:
+    with Entrepot(root) as platform:
+        folder = written(root.parent / "in", {"a.tif": tiff(64)})
+        upload = platform.deliver({"a.tif": folder / "a.tif"}, name="U", srs="EPSG:2154")
+        body = {
+            "processing": "2ae50661-986c-4f47-a3f0-e380417b522c",
+            "inputs": {"upload": [upload["_id"]]},
+            "output": {"stored_data": {"name": "X"}},
+            "parameters": {"tms": "LAMB93_1M_MNT"},
+        }
+        execution = platform.executions.create(body)
+        platform.executions.launch(execution["_id"])
+        ended = platform.wait_for(execution["_id"], 60)
+        assert ended["status"] == "FAILURE"
+        assert "0.8 to 1.6" in platform.executions.log(execution["_id"])[-1]
+        assert platform.stored_data.get(ended["output"]["stored_data"]["_id"])["status"] == "UNSTABLE"
+
+
+def test_a_process_takes_only_its_own_jobs_when_told(root: Path) -> None:
+    """And what one process leaves, another one does."""
+    folder = written(root.parent / "in", {"a.tif": tiff(64)})
+    with Entrepot(root, jobs=0) as idle, Entrepot(root, own_jobs_only=True):
+        upload = idle.uploads.create({"name": "U", "type": "RASTER", "srs": "EPSG:2154"})["_id"]
+        idle.uploads.add_file(upload, folder / "a.tif", "a.tif")
+        idle.uploads.close(upload)
+        time.sleep(0.6)
+        assert len(idle.uploads.checks(upload)["asked"]) == 2
+        with Entrepot(root):
+            assert idle.wait_for_checks(upload, 60)["status"] == "CLOSED"
+
+
+def test_closing_ends_the_workers(root: Path, large: bytes) -> None:
+    folder = written(root.parent / "in", {"a.tif": large})
+    with Entrepot(root) as platform:
+        upload = platform.deliver({"a.tif": folder / "a.tif"}, name="U", srs="EPSG:2154")["_id"]
+        body = {
+            "processing": "2ae50661-986c-4f47-a3f0-e380417b522c",
+            "inputs": {"upload": [upload]},
+            "output": {"stored_data": {"name": "X"}},
+            "parameters": {"tms": "PM", **PARAMETERS},
+        }
+        execution = platform.executions.create(body)["_id"]
+        platform.executions.launch(execution)
+        wait_until(lambda: platform.executions.get(execution), lambda one: one["status"] == "PROGRESS")
+    assert not [one for one in psutil.Process().children() if "fastpyr.platform.worker" in " ".join(one.cmdline())]
+    with Entrepot(root, jobs=0) as platform:
+        assert platform.executions.get(execution)["status"] == "FAILURE"
+
+
+def test_signal_to_end_is_heard(root: Path) -> None:
+    server = Server(root)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(20) in (0, 130)
