@@ -139,6 +139,9 @@ def test_errors_have_one_form(server: Server) -> None:
         ("POST", "/uploads", b"{", 400),
         ("POST", "/uploads", b"[1]", 400),
         ("POST", "/uploads", b"\xff\xfe", 400),
+        ("POST", "/uploads", b"[" * 200_000, 400),
+        ("POST", "/uploads", b'{"extra": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001, 400),
+        ("POST", "/uploads", b'{"name": ' + b"1" * 10_000 + b"}", 400),
         ("POST", f"/uploads/{new_upload(server)}/open", None, 409),
     ]
     for method, path, body, status in calls:

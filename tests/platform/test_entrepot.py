@@ -344,3 +344,32 @@ def test_platforms_that_cannot_be(tmp_path: Path) -> None:
         Entrepot(tmp_path / "a", "nosuchdialect://x")
     with pytest.raises(StoreError, match=r"postgresql.*@127"):
         Entrepot(tmp_path / "a", "postgresql+psycopg://u:secret@127.0.0.1:1/x")
+
+
+def built(platform: Entrepot, files: dict[str, Path], srs: str) -> str:
+    """The log of a pyramid in PM with all parameters left to the processing."""
+    upload = platform.deliver(files, name="U", srs=srs)
+    assert upload["status"] == "CLOSED", platform.uploads.checks(upload["_id"])
+    execution = platform.executions.create(request_body(upload["_id"], compression="jpg", parallelization=2))
+    platform.executions.launch(execution["_id"])
+    assert platform.wait_for(execution["_id"], 120)["status"] == "SUCCESS"
+    return "\n".join(platform.executions.log(execution["_id"]))
+
+
+def test_levels_that_the_processing_chooses(root: Path, tmp_path: Path) -> None:
+    """The reference delivery begins at level 18, with known tiles and slabs; 100 metres in Corsica at level 10."""
+    import numpy as np
+    import rasterio
+    from rasterio.transform import from_origin
+    from shared_data import shared
+
+    corsica = tmp_path / "corsica.tif"
+    profile = {"driver": "GTiff", "width": 1000, "height": 2000, "count": 3, "dtype": "uint8", "crs": "EPSG:2154"}
+    with rasterio.open(corsica, "w", transform=from_origin(1150000, 6239950, 100, 100), **profile) as out:
+        out.write(np.random.default_rng(1).integers(0, 255, (3, 2000, 1000)).astype(np.uint8))
+    with Entrepot(root) as platform:
+        log = built(platform, {path.name: path for path in shared("ortho").glob("*.tif")}, "EPSG:2154")
+        assert "Niveau du bas : level 18" in log
+        for level, tiles, count in ((18, 420, 4), (17, 110, 2), (16, 30, 2), (15, 9, 1), (0, 1, 1)):
+            assert f"Niveau {level} : {tiles} tuiles, {count} dalles" in log
+        assert "Niveau du bas : level 10" in built(platform, {corsica.name: corsica}, "EPSG:2154")

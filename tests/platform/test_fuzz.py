@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import urllib.parse
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from fastpyr.platform.files import safe_path
 pytest.importorskip("httpx", reason="package httpx (test extra) is not installed")
 B = "/api/datastores/11111111-1111-4111-8111-111111111111"
 PYRAMID = "2ae50661-986c-4f47-a3f0-e380417b522c"
+JSON_TYPE = {"content-type": "application/json"}
 quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 SEGMENT = st.sampled_from(["..", ".", "", "a", "a.tif", "~", "%2e%2e", "..\\", "C:", "\0", "é", " ", "x" * 300, "a\nb"])
@@ -30,9 +32,10 @@ PATHS = st.one_of(
     st.just("/etc/passwd"),
     st.just("a/b"),
 )
+TEXT = st.text(st.characters() | st.sampled_from("\0\ud800\udfff"), max_size=12)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
 
@@ -217,7 +220,7 @@ BODIES = st.fixed_dictionaries(
     body=BODIES | JSON,
 )
 def test_json_bodies(world: tuple[TestClient, Entrepot, Path], upload: str, path: str, body: Any) -> None:
-    fine(world[0].post(B + path.format(u=upload), json=body))
+    fine(world[0].post(B + path.format(u=upload), content=json.dumps(body), headers=JSON_TYPE))
 
 
 @quick
@@ -235,7 +238,20 @@ def test_parameters(world: tuple[TestClient, Entrepot, Path], upload: str, param
         "output": {"stored_data": {"name": "X"}},
         "parameters": {"tms": "PM", **parameters},
     }
-    fine(world[0].post(f"{B}/processings/executions", json=body))
+    fine(world[0].post(f"{B}/processings/executions", content=json.dumps(body), headers=JSON_TYPE))
+
+
+@quick
+@given(more=BODIES)
+def test_uploads_that_are_nearly_right(world: tuple[TestClient, Entrepot, Path], more: dict[str, Any]) -> None:
+    body = json.dumps({"name": "x", "type": "RASTER", "srs": "EPSG:2154", **more})
+    made = world[0].post(f"{B}/uploads", content=body, headers=JSON_TYPE)
+    fine(made)
+    if made.status_code == 201:
+        path = f"{B}/uploads/{made.json()['_id']}"
+        fine(world[0].patch(path, content=json.dumps(more), headers=JSON_TYPE))
+        fine(world[0].post(f"{path}/tags", content=json.dumps(more), headers=JSON_TYPE))
+        fine(world[0].get(path))
 
 
 @given(PATHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from .models import Comment, Event
 from .queries import Listing, Query
 from .render import comment_json, event_json
 
-__all__ = ["Annotated", "Place", "as_object", "as_text", "check_id", "fetch", "note"]
+__all__ = ["Annotated", "Place", "as_object", "as_text", "check_id", "check_json", "fetch", "note"]
 
 Json = dict[str, Any]
 Row = TypeVar("Row")
@@ -49,7 +50,7 @@ class Place:
 
 def check_id(kind: str, value: Any) -> str:
     """An id as given by a client. Raises RequestError for what is no text."""
-    if not isinstance(value, str) or not 0 < len(value) <= 36 or "\0" in value:
+    if not isinstance(value, str) or not 0 < len(value) <= 36 or not value.isprintable():
         raise RequestError(f"{kind}: expected an id")
     return value
 
@@ -57,7 +58,7 @@ def check_id(kind: str, value: Any) -> str:
 def fetch(session: Session, model: type[Row], kind: str, id: str) -> Row:
     """A row by its id, locked in a writing session. Raises NotFoundError."""
     row = None
-    if 0 < len(id) <= 36 and "\0" not in id and id.isprintable():
+    if 0 < len(id) <= 36 and id.isprintable():
         row = session.get(model, id, with_for_update=bool(session.info.get("writes")))
     if row is None:
         raise NotFoundError(f"no {kind} {id[:50]!r}")
@@ -81,7 +82,19 @@ def as_object(body: Mapping[str, Any], name: str) -> Json | None:
     value = body.get(name)
     if value is not None and not isinstance(value, dict):
         raise RequestError(f"{name}: expected an object")
+    check_json(name, value)
     return value
+
+
+def check_json(name: str, value: Any) -> None:
+    """Raises RequestError for what a database cannot keep: infinite numbers, broken letters, endless nesting."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{name}: holds a number or a character that JSON has not, or too many levels") from error
+    if "\\u0000" in text:
+        raise RequestError(f"{name}: holds a character that no text has")
 
 
 def note(session: Session, owner_id: str, title: str, text: str | None = None) -> None:

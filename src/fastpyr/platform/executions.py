@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import ConflictError, NotFoundError, RequestError
-from .base import Place, as_object, as_text, check_id, fetch, note
+from .base import Place, as_object, as_text, check_id, check_json, fetch, note
 from .catalogue import PROCESSINGS, PYRAMID_TYPE, Processing
 from .files import FileArea
 from .models import Execution, ExecutionInput, StoredData, Upload, now
@@ -261,6 +261,7 @@ def _labels(body: Mapping[str, Any]) -> list[str]:
     labels = body["output"]["stored_data"].get("storage_tags") or []
     if not isinstance(labels, list) or not all(isinstance(label, str) and len(label) < 100 for label in labels):
         raise RequestError("output.stored_data.storage_tags: expected a list of texts")
+    check_json("output.stored_data.storage_tags", labels)
     return labels
 
 

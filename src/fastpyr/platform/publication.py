@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..errors import ConflictError, NotFoundError, RequestError
-from .base import Annotated, as_object, as_text, check_id, fetch, note
+from .base import Annotated, as_object, as_text, check_id, check_json, fetch, note
 from .catalogue import ENDPOINTS
 from .models import Configuration, Offering, StoredData
 from .queries import Listing, Query, find
@@ -86,6 +86,7 @@ class Configurations(Annotated):
         metadata = body.get("metadata") or []
         if not isinstance(metadata, list):
             raise RequestError("metadata: expected a list")
+        check_json("metadata", metadata)
         type_infos = as_object(body, "type_infos")
         self._check_used(session, type_infos or {})
         row.name = as_text(body, "name") or ""

@@ -123,6 +123,8 @@ def _build(job: Json, teller: _Teller) -> Json:
     facts = _facts(descriptor)
     pyramid = open_pyramid(descriptor)
     seconds = time.monotonic() - started
+    if figures.resumed:
+        log.say(f"{figures.resumed} dalle(s) déjà faites ont été reprises")
     log.say(f"Pyramide de {len(pyramid.levels)} niveaux, {facts['size']} octets, calculée en {seconds:.1f} s")
     return facts
 
@@ -144,8 +146,10 @@ class _Figures:
         self._log = log
         self._told = 0.0
         self._logged = time.monotonic()
+        self.resumed = 0
 
     def take(self, progress: Any) -> None:
+        self.resumed = progress.resumed_slabs
         moment = time.monotonic()
         share = progress.blocks / max(1, progress.blocks_total)
         if moment - self._told >= _SECONDS_BETWEEN_FIGURES:
