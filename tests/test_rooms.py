@@ -111,7 +111,23 @@ def test_import_is_cheap() -> None:
     assert _loaded_by("import fastpyr") & LATE == set()
 
 
-@pytest.mark.parametrize("room", ["grid", "kernels", "encode", "slab", "store", "source", "pyramid", "check", "run", "platform", "api", "cli.main"])
+LIGHT = [
+    "grid",
+    "kernels",
+    "encode",
+    "slab",
+    "store",
+    "source",
+    "check",
+    "pyramid",
+    "run",
+    "platform",
+    "api",
+    "cli.main",
+]
+
+
+@pytest.mark.parametrize("room", LIGHT)
 def test_a_room_loads_no_heavy_package(room: str) -> None:
     assert _loaded_by(f"import fastpyr.{room}") & (HEAVY | OPTIONAL) == set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -330,3 +331,31 @@ def test_damaged_delivery_of_the_wheel_fails_though_its_signatures_hold() -> Non
     assert report.passed("standard")
     assert [file.ok for file in report.files] == [False] * 4
     assert all("block" in f.message for f in report.all_findings)
+
+
+def test_every_byte_is_read_from_the_disk_once(tmp_path: Path) -> None:
+    """Hashing and decoding share what was read: the kernel counts what it fetched for the process."""
+    if not hasattr(os, "posix_fadvise") or not Path("/proc/self/io").exists():
+        pytest.skip("the system does not count what is read from disks")
+    path = raster(tmp_path / "a.tif", size=2048, compress=None)
+    (tmp_path / "a.md5").write_text(f"{digest(path)}  a.tif\n")
+    file = os.open(path, os.O_RDONLY)
+    os.fsync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+    code = f"""
+import rasterio, imagecodecs
+from fastpyr.check import check_delivery
+from fastpyr.check import file, delivery
+from fastpyr.grid import Transform
+def count(): return int(dict(line.split(":") for line in open("/proc/self/io"))["read_bytes"])
+Transform("EPSG:2154", "EPSG:4326").forward([920000.0], [6565000.0])
+before = count()
+assert check_delivery({str(tmp_path)!r}, srs="EPSG:2154").ok
+print(count() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, size = int(done.stdout), path.stat().st_size
+    if count == 0:
+        pytest.skip("this file system has its files in memory")
+    assert count < 1.2 * size

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
-from ..errors import NotFoundError, RequestError
+from ..errors import FastpyrError, NotFoundError, RequestError
 from ..platform.catalogue import CHECKS, CREATION
 from ..platform.entrepot import Entrepot
 from ..platform.queries import match_text, page_of
@@ -75,11 +78,16 @@ def delete_upload(platform: Platform, id: str) -> Response:
 
 async def _receive(request: Request, platform: Entrepot, id: str, path: str | None) -> None:
     """Take a file in under ``path``, or under its own name where that is None."""
-    from starlette.concurrency import run_in_threadpool
-
-    area = await run_in_threadpool(platform.uploads.open_area, id)
-    if path is not None:
-        area.path(path)
+    try:
+        area = await run_in_threadpool(platform.uploads.open_area, id)
+        if path is not None:
+            area.path(path)
+    except FastpyrError:
+        # a client that is still sending would not hear the answer
+        with suppress(ClientDisconnect):
+            async for _ in request.stream():
+                continue
+        raise
     with area.arriving() as (file, arrived):
         content_type = request.headers.get("content-type", "")
         part = await receive_file(content_type, request.stream(), file, request.app.state.max_upload)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +13,7 @@ from ..errors import ConfigError, NotFoundError
 if TYPE_CHECKING:
     from ..platform import Entrepot
 
-__all__ = ["all_of", "database_option", "named", "open_platform", "root_option"]
+__all__ = ["all_of", "database_option", "named", "needed_packages", "open_platform", "root_option"]
 
 root_option = click.option(
     "--root",
@@ -25,12 +27,19 @@ database_option = click.option(
 )
 
 
-def open_platform(root: str, database: str | None, jobs: int = 2, *, own_jobs_only: bool = False) -> Entrepot:
-    """The platform in a folder. Raises ConfigError when the packages it needs are missing."""
+@contextmanager
+def needed_packages() -> Iterator[None]:
+    """Imports of what the extra ``api`` brings. Raises ConfigError when a package is missing."""
     try:
-        from ..platform.entrepot import Entrepot
+        yield
     except ModuleNotFoundError as error:
         raise ConfigError(f"the platform needs the package {error.name}: pip install 'fastpyr[api]'") from error
+
+
+def open_platform(root: str, database: str | None, jobs: int = 2, *, own_jobs_only: bool = False) -> Entrepot:
+    """The platform in a folder. Raises ConfigError when the packages it needs are missing."""
+    with needed_packages():
+        from ..platform.entrepot import Entrepot
     return Entrepot(root, database, jobs=jobs, own_jobs_only=own_jobs_only)
 
 

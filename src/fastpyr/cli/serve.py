@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..errors import ConfigError
-from .platform_root import database_option, open_platform, root_option
+from .platform_root import database_option, needed_packages, open_platform, root_option
 
 __all__ = ["serve"]
 
@@ -44,13 +44,16 @@ def serve(
     """
     if (user is None) != (password is None):
         raise ConfigError("--user and --password belong together: give both or neither")
-    with open_platform(root, database, jobs) as platform:
-        from ..api import Access, create_app
-        from ..api.app import DEFAULT_MAX_UPLOAD
+    with needed_packages():
+        import uvicorn  # noqa: F401 (used by ``run`` below)
+
+        from ..api.access import Access
+        from ..api.app import DEFAULT_MAX_UPLOAD, create_app
         from ..api.server import listen, loopback_names
         from ..api.server import serve as run
         from ..platform.catalogue import DATASTORE
 
+    with open_platform(root, database, jobs) as platform:
         names = loopback_names(host)
         if names is None and user is None and token is None:
             click.echo(f"fastpyr: warning: {host} can be reached by others: give --user and --password", err=True)

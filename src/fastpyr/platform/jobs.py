@@ -27,6 +27,7 @@ from .base import Place, note
 from .catalogue import CHECK_RASTER, CHECK_STANDARD
 from .executions import RUNNING, end
 from .models import CheckExecution, Execution, StoredData, Upload, new_id, now
+from .sweep import sweep
 from .uploads import latest_checks
 
 __all__ = ["Supervisor"]
@@ -40,11 +41,14 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class _Job:
-    """A running worker. ``check``: the ids of check executions by check, empty for an execution."""
+    """A running worker, or one that could not be started (``process`` None).
+
+    ``checks``: the ids of check executions by check, empty for an execution.
+    """
 
     id: str
     kind: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
     errors: Path
     checks: dict[str, str]
     result: Json | None = None
@@ -79,6 +83,7 @@ class Supervisor:
     def start(self) -> None:
         """Write down what became of the work of the dead, and begin to work, unless no job may run here."""
         self.recover()
+        sweep(self._place)
         if self._limit:
             self._place.wake = self._look
             self._main.start()
@@ -97,6 +102,7 @@ class Supervisor:
         with self._guard:
             jobs = list(self._jobs.values())
         for job in jobs:
+            job.error = job.error or "the platform was closed; a new execution goes on with what is done"
             _kill(job)
         for thread in list(self._threads):
             thread.join(_SECONDS_TO_DIE)
@@ -117,9 +123,10 @@ class Supervisor:
                 self._stop_unwanted()
                 while not self._stop.is_set() and (self._start_check() or self._start_execution()):
                     continue
-            except SQLAlchemyError as error:
-                # the database may answer again; what runs goes on meanwhile
+            except (SQLAlchemyError, OSError) as error:
+                # the database may answer again, and the disk have room; what runs goes on meanwhile
                 print(f"fastpyr: {' '.join(str(error).split())[:300]}", file=sys.stderr)
+                self._stop.wait(1.0)
             self._wake.wait(_SECONDS_BETWEEN_LOOKS)
             self._wake.clear()
 
@@ -187,8 +194,6 @@ class Supervisor:
                 "options": self._options(row, session.get(Upload, row.inputs[0].entity_id)),
             }
             self._adopt(session, row, folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._place.log(row.id).say("Exécution commencée")
         self._begin(row.id, "execution", job, {})
         return True
 
@@ -216,40 +221,52 @@ class Supervisor:
             output = session.get(StoredData, other.output_id)
             left = self._place.stored_folder(other.output_id)
             if output is not None and output.status == "UNSTABLE" and left.is_dir():
-                os.rename(left, folder)
-                self._place.log(row.id).say(f"Reprise du travail de l'exécution {other.id}")
+                with contextlib.suppress(OSError):
+                    os.rename(left, folder)
+                    self._place.log(row.id).say(f"Reprise du travail de l'exécution {other.id}")
                 return
 
     def _begin(self, id: str, kind: str, work: Json, checks: dict[str, str]) -> None:
-        errors = self._place.root / "logs" / f"{id}.{kind}.stderr"
-        errors.parent.mkdir(parents=True, exist_ok=True)
-        with open(errors, "wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fastpyr.platform.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )
-        job = _Job(id, kind, process, errors, checks)
+        """Start a worker for a job that is claimed. One that cannot be started has failed."""
+        job = _Job(id, kind, None, self._place.root / "logs" / f"{id}.{kind}.stderr", checks)
+        try:
+            if kind == "execution":
+                Path(work["descriptor"]).parent.mkdir(parents=True, exist_ok=True)
+                self._place.log(id).say("Exécution commencée")
+            job.process = _start(job.errors)
+        except OSError as error:
+            job.error = f"no worker could be started: {error}"
         with self._guard:
             self._jobs[id] = job
-        with contextlib.suppress(OSError):
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(work) + "\n")
-            process.stdin.flush()
+        if job.process is not None and job.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                job.process.stdin.write(json.dumps(work) + "\n")
+                job.process.stdin.flush()
         thread = threading.Thread(target=self._follow, args=(job,), name=f"{kind} {id}", daemon=True)
         self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
 
     def _follow(self, job: _Job) -> None:
         """Listen to a worker until it ends, and write its end down."""
-        assert job.process.stdout is not None
+        if job.process is not None:
+            self._listen(job, job.process)
+        while True:
+            try:
+                (self._end_check if job.kind == "check" else self._end_execution)(job)
+                break
+            except (SQLAlchemyError, OSError):
+                if self._stop.wait(1.0):
+                    break  # the lock goes with this process, and others will see it
+        with contextlib.suppress(OSError):
+            job.errors.unlink(missing_ok=True)
+        with self._guard:
+            del self._jobs[job.id]
+        self._wake.set()
+
+    def _listen(self, job: _Job, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
         written = 0.0
-        for fact in _facts(job.process.stdout):
+        for fact in _facts(process.stdout):
             job.result = fact.get("result", job.result)
             job.error = fact.get("error", job.error)
             job.progress = fact.get("progress", job.progress)
@@ -257,23 +274,13 @@ class Supervisor:
                 written = time.monotonic()
                 with contextlib.suppress(SQLAlchemyError):
                     self._write_progress(job)
-        code = job.process.wait()
-        if job.process.stdin is not None:
+        code = process.wait()
+        process.stdout.close()
+        if process.stdin is not None:
             with contextlib.suppress(OSError):
-                job.process.stdin.close()
+                process.stdin.close()
         if job.result is None and job.error is None:
             job.error = _last_words(job, code)
-        while True:
-            try:
-                (self._end_check if job.kind == "check" else self._end_execution)(job)
-                break
-            except SQLAlchemyError:
-                if self._stop.wait(1.0):
-                    break  # the lock goes with this process, and others will see it
-        job.errors.unlink(missing_ok=True)
-        with self._guard:
-            del self._jobs[job.id]
-        self._wake.set()
 
     def _write_progress(self, job: _Job) -> None:
         with self._place.database.write() as session:
@@ -286,6 +293,9 @@ class Supervisor:
             for check, id in job.checks.items():
                 row = session.get(CheckExecution, id, with_for_update=True)
                 if row is None or row.status != "PROGRESS" or row.owner != self._id:
+                    continue
+                if job.result is None and self._stop.is_set():
+                    row.status, row.start, row.owner = "WAITING", None, None  # the next one here does it
                     continue
                 passed = job.result is not None and job.result["passed"][_CHECKS[check]]
                 row.status, row.finish, row.owner = "SUCCESS" if passed else "FAILURE", now(), None
@@ -334,8 +344,9 @@ class Supervisor:
         for job in doomed:
             _kill(job)
         for job in doomed:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                job.process.wait(_SECONDS_TO_DIE)
+            if job.process is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    job.process.wait(_SECONDS_TO_DIE)
 
     @staticmethod
     def _is_wanted(session: Any, job: _Job) -> bool:
@@ -385,6 +396,22 @@ class Supervisor:
         return True
 
 
+def _start(errors: Path) -> subprocess.Popen[str]:
+    """A worker that waits for its job."""
+    errors.parent.mkdir(parents=True, exist_ok=True)
+    with open(errors, "wb") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fastpyr.platform.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+
+
 def _facts(stream: IO[str]) -> Any:
     """Whole JSON objects of a worker's lines; a torn line is passed over."""
     for line in stream:
@@ -406,5 +433,6 @@ def _last_words(job: _Job, code: int) -> str:
 
 def _kill(job: _Job) -> None:
     """End a worker at once; what it has finished is on disk."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(job.process.pid, signal.SIGKILL)
+    if job.process is not None and job.process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(job.process.pid, signal.SIGKILL)
