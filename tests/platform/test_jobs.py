@@ -103,19 +103,23 @@ def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> No
 
 
 def test_moments_of_death(root: Path, large: bytes, expected: dict[str, str]) -> None:
-    """The server dies at a random moment of an execution; the next one finds the truth and can finish the work."""
+    """The server or a worker dies at a random moment of an execution; the truth is told and the work can be ended."""
     randomly = random.Random(os.environ.get("FASTPYR_PLATFORM_SEED", "1"))
     server = Server(root)
     upload = server.deliver("U", {"a.tif": large})
     server.checked(upload)
-    for _ in range(KILLS):
+    for number in range(KILLS):
         execution = server.launched(upload, **PARAMETERS)
         time.sleep(randomly.uniform(0, 3))
         children = psutil.Process(server.process.pid).children()
-        server.kill()
-        psutil.wait_procs(children, 5)
-        assert not any(one.is_running() for one in children), "a worker outlived its server"
-        server = Server(root)
+        if number % 2:
+            for one in children:
+                one.kill()
+        else:
+            server.kill()
+            psutil.wait_procs(children, 5)
+            assert not any(one.is_running() for one in children), "a worker outlived its server"
+            server = Server(root)
         ended = server.ended(execution)  # SUCCESS before the death or, when it was still waiting, after it
         output = ended["output"]["stored_data"]
         assert (ended["status"], output["status"]) in {("SUCCESS", "GENERATED"), ("FAILURE", "UNSTABLE")}
@@ -127,6 +131,37 @@ def test_moments_of_death(root: Path, large: bytes, expected: dict[str, str]) ->
             assert server.call("DELETE", f"/stored_data/{stored['_id']}").status == 204
     server.close()
     assert not [path for path in (root / "stored_data").iterdir() if path.suffix != ".deleted"]
+
+
+def test_death_between_the_last_file_and_the_good_news(root: Path) -> None:
+    """A pyramid that is complete but was never told of: the next execution ends with one that is right in its place."""
+    from fastpyr.platform.models import Execution, StoredData
+
+    folder = written(root.parent / "in", {"a.tif": tiff(64)})
+    with Entrepot(root) as platform:
+        upload = platform.deliver({"a.tif": folder / "a.tif"}, name="U", srs="EPSG:2154")["_id"]
+        body = {
+            "processing": "2ae50661-986c-4f47-a3f0-e380417b522c",
+            "inputs": {"upload": [upload]},
+            "output": {"stored_data": {"name": "PYR"}},
+            "parameters": {"tms": "PM", **PARAMETERS},
+        }
+        found = []
+        for _ in range(2):
+            execution = platform.executions.create(body)
+            platform.executions.launch(execution["_id"])
+            stored = execution["output"]["stored_data"]["_id"]
+            assert platform.wait_for(execution["_id"], 120)["status"] == "SUCCESS"
+            descriptor = platform.stored_data.descriptor(stored)
+            listed = descriptor.with_suffix(".list").read_text().splitlines()[0]
+            assert listed == f"0={descriptor.parent / 'PYR'}"
+            assert fastpyr.open(descriptor).verify().ok
+            found.append(slabs(descriptor.parent))
+            with platform.database.write() as session:  # what the next server writes down after such a death
+                session.get_one(Execution, execution["_id"]).status = "FAILURE"
+                session.get_one(StoredData, stored).status = "UNSTABLE"
+        assert found[0] == found[1] != {}
+        assert len(list((root / "stored_data").iterdir())) == 1
 
 
 def test_a_check_that_lost_its_server_is_done_again(root: Path) -> None:

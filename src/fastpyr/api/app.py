@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header
 from fastapi.responses import RedirectResponse, Response
@@ -50,6 +50,16 @@ def _api() -> APIRouter:
 _ROUTERS = (statics.token_router, _api(), pages)
 
 
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document without 422: what is invalid is answered with 400 here."""
+        if self.openapi_schema is None:
+            for methods in super().openapi()["paths"].values():
+                for operation in methods.values():
+                    operation["responses"].pop("422", None)
+        return super().openapi()
+
+
 def create_app(
     entrepot: Entrepot,
     access: Access | None = None,
@@ -65,7 +75,7 @@ def create_app(
         hosts: names under which the server may be called; None: any.
         max_upload: bytes of the largest file that is taken.
     """
-    app = FastAPI(
+    app = _App(
         title="fastpyr",
         version=__version__,
         description="Deliveries of rasters, checks, processings, stored pyramids, publications.",

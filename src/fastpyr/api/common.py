@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, cast
 
-from fastapi import Body, Depends, Request
+from fastapi import Body, Depends, Path, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -73,7 +73,10 @@ LIST_PARAMETERS: Json = {
         _parameter("limit", "Items per page", {"type": "integer", "minimum": 1, "maximum": 10000, "default": 10}),
         _parameter("fields", "Attributes to show, repeated or joined by commas; _id always comes", {"type": "string"}),
         _parameter("sort", "attribute,asc or attribute,desc", {"type": "string"}),
-    ]
+    ],
+    "responses": {
+        "206": {"description": "A part of the list", "content": {"application/json": {"schema": {"type": "array"}}}}
+    },
 }
 """Of all lists; any attribute filters too, with % for any characters, and tags[key]."""
 
@@ -86,7 +89,7 @@ def query_of(request: Request) -> Query:
     return Query.parse(request.query_params.multi_items())
 
 
-def known_datastore(datastore: str) -> None:
+def known_datastore(datastore: Annotated[str, Path(json_schema_extra={"enum": [DATASTORE]})]) -> None:
     """There is one datastore."""
     if datastore != DATASTORE:
         raise NotFoundError(f"no datastore {datastore[:50]!r}; the one here is {DATASTORE}")

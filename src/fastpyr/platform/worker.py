@@ -102,14 +102,15 @@ def _build(job: Json, teller: _Teller) -> Json:
     from ..check import delivered_rasters
     from ..pyramid import open_pyramid
     from ..run import build
+    from ..run.workplace import is_interrupted
+    from ..store import open_location
     from .logs import Log
 
     log = Log(Path(job["log"]))
     descriptor = Path(job["descriptor"])
-    if descriptor.is_file():
-        # Whoever worked here before had the same fingerprint and died between the last file and the good news.
-        log.say("La pyramide est déjà complète")
-        return _facts(descriptor)
+    # Whoever worked here before may have died between the last file and the good news, in another folder: what is
+    # complete is made anew, because its list names that folder.
+    complete = descriptor.is_file() and not is_interrupted(open_location(str(descriptor))[0], descriptor.stem)
     figures = _Figures(teller, log)
     started = time.monotonic()
     build(
@@ -118,6 +119,7 @@ def _build(job: Json, teller: _Teller) -> Json:
         progress=figures.take,
         on_plan=lambda plan: _explain(plan, log),
         warn=lambda line: log.say(line, "WARNING"),
+        overwrite=complete,
         **job["options"],
     )
     facts = _facts(descriptor)
