@@ -88,3 +88,18 @@ def test_mistakes_are_one_line(root: Path, args: tuple[str, ...], word: str) -> 
     line = err.strip().splitlines()[-1]
     assert line.startswith("fastpyr: error: ")
     assert word in line
+
+
+@pytest.mark.parametrize(
+    ("missing", "verb"), [("sqlalchemy", "uploads list"), ("fastapi", "serve"), ("uvicorn", "serve")]
+)
+def test_missing_packages_are_named(root: Path, missing: str, verb: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from fastpyr.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *verb.split(), "--root", str(root)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert f"needs the package {missing}: pip install 'fastpyr[api]'" in done.stderr
+    assert not root.exists()
