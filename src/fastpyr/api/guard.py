@@ -25,6 +25,8 @@ _HEADERS = [
 _MAX_BODY = 1 << 20
 _UPLOADS = ("/data", "/md5")
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_DRAINED = 64 << 20
+"""Bytes of a refused body that are still taken: a client that is sending would not hear the answer."""
 
 
 class Guard:
@@ -53,6 +55,7 @@ class Guard:
         limit = self._max_upload + (1 << 16) if scope["path"].endswith(_UPLOADS) else _MAX_BODY
         length = headers.get(b"content-length", "0")
         if length.isascii() and length.isdigit() and int(length) > limit:
+            await _drain(receive)
             await _refuse(send, 400, f"the body of {length} bytes is larger than the {limit} that are taken")
             return
         await self._app(scope, _limited(receive, limit), _with_headers(send))
@@ -88,6 +91,15 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+async def _drain(receive: Receive) -> None:
+    got = 0
+    while got < _DRAINED:
+        message = await receive()
+        got += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 async def _refuse(send: Send, status: int, text: str) -> None:
