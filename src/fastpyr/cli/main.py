@@ -1,7 +1,8 @@
 """Entry point of the ``fastpyr`` command.
 
-Verbs are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done, 1 ``verify`` or
-``check`` found something, 2 the command could not do its work (one line says why), 130 interrupted.
+Verbs, and click itself, are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done,
+1 ``verify`` or ``check`` found something, 2 the command could not do its work (one line says why), 130 interrupted,
+143 terminated.
 """
 
 from __future__ import annotations
