@@ -136,6 +136,19 @@ def test_one_file_is_unlike_the_others(delivery: Path, odd: dict[str, Any], code
     assert [(f.file, f.code) for f in report.all_findings if f.severity == "error"] == [("odd.tif", code)]
 
 
+def test_pixels_that_are_not_square_agree_with_themselves(tmp_path: Path) -> None:
+    import rasterio
+
+    paths = [tmp_path / f"{n}.tif" for n in range(2)]
+    for number, path in enumerate(paths):
+        grid = rasterio.Affine(0.5, 0, LEFT + 32 * number, 0, -0.8, TOP)
+        with rasterio.open(
+            path, "w", driver="GTiff", width=64, height=64, count=1, dtype="uint8", crs="EPSG:2154", transform=grid
+        ) as out:
+            out.write(np.arange(4096, dtype=np.uint8).reshape(1, 64, 64))
+    assert check_delivery(paths, srs="EPSG:2154").all_findings == ()
+
+
 def test_resolutions_a_thousandth_apart_agree(delivery: Path) -> None:
     raster(delivery / "odd.tif", 0, 200, cell=0.5005)
     assert check_delivery(delivery, srs="EPSG:2154").ok

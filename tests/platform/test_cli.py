@@ -48,6 +48,23 @@ def test_from_delivery_to_deletion(root: Path, tmp_path: Path) -> None:
     assert not Path(result["descriptor"]).exists()
 
 
+def test_lists_beside_the_folder(root: Path, tmp_path: Path) -> None:
+    """Paths that begin with the folder's name, and a name that cannot be delivered: then nothing stays."""
+    files = {"ain/a.tif": tiff(64)}
+    folder = written(tmp_path, files | {"ain.md5": md5_list(files)})
+    options = ("--srs", "EPSG:2154", "--md5", folder / "ain.md5", "--json")
+    code, out, err = run("deliver", folder / "ain", *options, root=root)
+    assert code == 0, err
+    (upload,) = json.loads(out)
+    tree = json.loads(run("uploads", "show", upload["_id"], root=root)[1])["tree"]
+    assert [entry["name"] for entry in tree] == ["ain", "ain.md5"]
+    (folder / "ain" / "what?.tif").write_bytes(b"")
+    code, _, err = run("deliver", folder / "ain", "--srs", "EPSG:2154", root=root)
+    assert code == 2
+    assert "what?.tif" in err
+    assert len(json.loads(run("uploads", "list", "--json", root=root)[1])) == 1
+
+
 def test_descriptor_of_the_client(root: Path, tmp_path: Path) -> None:
     """JSON with comments; signatures beside the folder; a delivery that fails its checks stays for inspection."""
     files = {"ain/a.tif": tiff(64)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,28 @@ def test_delivery_to_pyramid(kind: str, root: Path, tmp_path: Path, request: pyt
         found = platform.stored_data.descriptor(stored["_id"])
     fastpyr.build(folder / "d", tmp_path / "OUT.json", tms="PM", top="15", compression="png", mask=True)
     assert slabs(found.parent / "OUT") == slabs(tmp_path / "OUT") != {}
+
+
+def test_leftovers_of_the_dead_are_swept_away(root: Path) -> None:
+    """Interrupted deletions at once; folders of nobody, arrivals and locks when they are old."""
+    with Entrepot(root, jobs=0) as platform:
+        kept = upload_of(platform)
+        arriving = [root / "uploads" / kept / "incoming" / name for name in ("old", "young")]
+        for file in (*arriving, root / "owners" / "old.lock", root / "owners" / "young.lock"):
+            file.write_bytes(b"")
+    folders = [root / "stored_data" / name for name in (".x.0123.deleted", "old", "young")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"")
+    for path in (folders[1], arriving[0], root / "owners" / "old.lock", root / "uploads" / kept):
+        os.utime(path, (1, 1))
+    with Entrepot(root, jobs=0) as platform:
+        assert platform.uploads.get(kept)["status"] == "OPEN"
+        assert [path.name for path in (root / "stored_data").iterdir()] == ["young"]
+        assert [path.name for path in arriving if path.exists()] == ["young"]
+        locks = {path.name for path in (root / "owners").iterdir()}
+        assert "young.lock" in locks
+        assert "old.lock" not in locks
 
 
 def test_platforms_that_cannot_be(tmp_path: Path) -> None:

@@ -217,7 +217,35 @@ def test_a_process_takes_only_its_own_jobs_when_told(root: Path) -> None:
             assert idle.wait_for_checks(upload, 60)["status"] == "CLOSED"
 
 
-def test_closing_ends_the_workers(root: Path, large: bytes) -> None:
+def test_files_that_name_others_are_not_opened(root: Path) -> None:
+    """A VRT under any name would hand out what lies elsewhere on this machine."""
+    folder = written(root.parent / "in", {"secret.tif": tiff(64), "honest.tif": tiff(64, 64)})
+    vrt = f"""<VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:2154</SRS>
+      <GeoTransform>920000, 0.5, 0, 6565000, 0, -0.5</GeoTransform>
+      <VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+      <SourceFilename relativeToVRT="0">{folder / "secret.tif"}</SourceFilename><SourceBand>1</SourceBand>
+      </SimpleSource></VRTRasterBand></VRTDataset>"""
+    (folder / "trick.tif").write_text(vrt)
+    (folder / "trick.vrt").write_text(vrt)
+    assert fastpyr.open_source(folder / "trick.tif").info.width == 64  # outside the platform it is a raster
+    names = ["honest.tif", "trick.tif", "trick.vrt"]
+    with Entrepot(root) as platform:
+        upload = platform.deliver({name: folder / name for name in names}, name="U", srs="EPSG:2154")
+        assert upload["status"] == "UNSTABLE"
+        (failed,) = platform.uploads.checks(upload["_id"])["failed"]
+        errors = [line for line in platform.uploads.check_log(failed["_id"]) if "ERROR||fastpyr.check" in line]
+        assert len(errors) == 2
+        assert all("not a raster that GDAL can open" in line for line in errors)
+
+
+def workers_here() -> list[psutil.Process]:
+    """The workers of this process."""
+    return [one for one in psutil.Process().children() if "fastpyr.platform.worker" in " ".join(one.cmdline())]
+
+
+def test_closing_ends_the_workers(root: Path, large: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They know no secrets; the execution has failed, and says why."""
+    monkeypatch.setenv("FASTPYR_TOKEN", "secret")
     folder = written(root.parent / "in", {"a.tif": large})
     with Entrepot(root) as platform:
         upload = platform.deliver({"a.tif": folder / "a.tif"}, name="U", srs="EPSG:2154")["_id"]
@@ -229,10 +257,12 @@ def test_closing_ends_the_workers(root: Path, large: bytes) -> None:
         }
         execution = platform.executions.create(body)["_id"]
         platform.executions.launch(execution)
-        wait_until(lambda: platform.executions.get(execution), lambda one: one["status"] == "PROGRESS")
-    assert not [one for one in psutil.Process().children() if "fastpyr.platform.worker" in " ".join(one.cmdline())]
+        (worker,) = wait_until(workers_here, bool)
+        assert "FASTPYR_TOKEN" not in worker.environ()
+    assert workers_here() == []
     with Entrepot(root, jobs=0) as platform:
         assert platform.executions.get(execution)["status"] == "FAILURE"
+        assert "closed" in platform.executions.log(execution)[-1]
 
 
 def test_signal_to_end_is_heard(root: Path) -> None:

@@ -54,9 +54,9 @@ class Guard:
             return
         limit = self._max_upload + (1 << 16) if scope["path"].endswith(_UPLOADS) else _MAX_BODY
         length = headers.get(b"content-length", "0")
-        if length.isascii() and length.isdigit() and int(length) > limit:
+        if len(length) > 18 or (length.isascii() and length.isdigit() and int(length) > limit):
             await _drain(receive)
-            await _refuse(send, 400, f"the body of {length} bytes is larger than the {limit} that are taken")
+            await _refuse(send, 400, f"the body of {length[:18]} bytes is larger than the {limit} that are taken")
             return
         await self._app(scope, _limited(receive, limit), _with_headers(send))
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import BinaryIO
 
 from ..errors import RequestError
+from ..platform.files import write_all
 
 __all__ = ["FilePart", "receive_file"]
 
@@ -128,7 +129,5 @@ def _write(file: BinaryIO, part: FilePart) -> int:
     count, data = part.waiting, b"".join(part.pieces)
     part.pieces.clear()
     part.waiting = 0
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+    write_all(file, data)
     return count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -113,8 +112,9 @@ def _slivers(covered: Grid, edges: npt.NDArray[np.float64], widest: float) -> Gr
     found = np.zeros_like(covered)
     for row, cells in enumerate(covered):
         taken = np.flatnonzero(cells)
-        for before, after in pairwise(taken):
-            if after - before > 1 and edges[after] - edges[before + 1] < widest:
+        for index in np.flatnonzero(np.diff(taken) > 1):
+            before, after = taken[index], taken[index + 1]
+            if edges[after] - edges[before + 1] < widest:
                 found[row, before + 1 : after] = True
     return found
 

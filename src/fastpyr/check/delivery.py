@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import Counter
@@ -10,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from fastpyr.errors import ConfigError, SourceError
+from fastpyr.errors import ConfigError, GridError, SourceError
+from fastpyr.formats import SampleType
 from fastpyr.grid import parse_crs, same_crs
 from fastpyr.source import RasterInfo, find_sources
 
@@ -68,7 +70,7 @@ def check_delivery(
     placed, crs = _placed(files)
     if placed is not None:
         findings += _about(placed, [file for file in files if file.info is not None])
-    if not rasters and not findings:
+    if not rasters and all(finding.code != "empty" for finding in findings):
         findings.append(Finding(RASTER, "empty", "error", None, "no readable georeferenced raster in the delivery"))
     drawn = footprint(files, placed, crs)
     return Report(srs, tuple(files), tuple(findings), extent_of(drawn), drawn)
@@ -79,8 +81,6 @@ def _cores() -> int:
 
 
 def _known(srs: str) -> None:
-    from fastpyr.errors import GridError
-
     try:
         parse_crs(srs)
     except GridError as error:
@@ -211,11 +211,8 @@ def _compared(files: list[FileReport], srs: str | None) -> list[FileReport]:
         return files
     wanted = srs or Counter(info.crs for info in infos).most_common(1)[0][0]
     bands = Counter((info.channels, info.sample) for info in infos).most_common(1)[0][0]
-    finest = (
-        min(min(info.resolution) for info in infos if same_crs(info.crs, wanted))
-        if any(same_crs(info.crs, wanted) for info in infos)
-        else None
-    )
+    resolutions = [info.resolution for info in infos if same_crs(info.crs, wanted)] or [(math.inf, math.inf)]
+    finest = min(x for x, _ in resolutions), min(y for _, y in resolutions)
     return [
         file if file.info is None else _with(file, _disagreements(file.name, file.info, wanted, bands, finest))
         for file in files
@@ -227,8 +224,9 @@ def _with(file: FileReport, findings: list[Finding]) -> FileReport:
 
 
 def _disagreements(
-    name: str, info: RasterInfo, srs: str, bands: tuple[int, object], finest: float | None
+    name: str, info: RasterInfo, srs: str, bands: tuple[int, SampleType], finest: tuple[float, float]
 ) -> list[Finding]:
+    """``finest``: the smallest pixel of the delivery, along columns and along rows."""
     found = []
 
     def say(code: str, message: str) -> None:
@@ -237,13 +235,12 @@ def _disagreements(
     if not same_crs(info.crs, srs):
         own = parse_crs(info.crs).name
         say("crs", f"Incohérence avec le SRS du fichier {name}: declared {srs[:80]}, the file is in {own}")
-    elif finest is not None and max(info.resolution) > finest * (1 + RESOLUTION_TOLERANCE):
-        shown = " x ".join(f"{value:g}" for value in info.resolution)
-        text = f"{name}: resolution {shown}, the finest of the delivery is {finest:g}: more than 1 % apart"
-        say("resolution", text)
+    elif any(own > best * (1 + RESOLUTION_TOLERANCE) for own, best in zip(info.resolution, finest, strict=True)):
+        shown, best = (" x ".join(f"{value:g}" for value in pair) for pair in (info.resolution, finest))
+        say("resolution", f"{name}: resolution {shown}, the finest of the delivery is {best}: more than 1 % apart")
     if (info.channels, info.sample) != bands:
         channels, sample = bands
-        text = f"{name}: {info.channels} band(s) of {info.sample.dtype}, most files have {channels} of {sample.dtype}"  # type: ignore[attr-defined]
+        text = f"{name}: {info.channels} band(s) of {info.sample.dtype}, most files have {channels} of {sample.dtype}"
         say("bands", text)
     return found
 

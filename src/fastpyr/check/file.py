@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpyr.errors import SourceError
+from fastpyr.errors import FastpyrError
 from fastpyr.source import open_source
 from fastpyr.source.cache import chunk_shape
 from fastpyr.source.gdal import GdalSource
@@ -63,7 +63,7 @@ class FileJob:
         if self._is_raster:
             try:
                 self._source = open_source(self.path, srs)
-            except SourceError as error:
+            except (FastpyrError, MemoryError, OSError) as error:
                 self._add(RASTER, "unreadable", self._relative(error))
         self.parts = [[]] if self._source is None else self._windows(self._source)
         self._left = len(self.parts)
@@ -116,7 +116,7 @@ class FileJob:
         assert self._source is not None
         try:
             pixels, mask = self._source.read(*window)
-        except (SourceError, MemoryError) as error:
+        except (FastpyrError, MemoryError, OSError) as error:
             with self._lock:
                 self._bad += 1
                 if self._bad <= _MAX_BLOCKS:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..check.md5 import read_md5_list
 from ..errors import ConfigError
 from .common import print_json
 from .platform_root import database_option, open_platform, root_option
@@ -69,8 +70,11 @@ def deliver(
         if srs is None:
             raise ConfigError(f"{path}: say which reference system the rasters are in, e.g. --srs EPSG:2154")
         labels = dict(_tag(text) for text in tags)
-        files = {file.relative_to(path).as_posix(): file for file in _files(path)}
+        inside = _files(path)
         lists = [Path(one) for one in md5]
+        prefix = _prefix(path, lists)
+        files = {f"{prefix}{file.relative_to(path).as_posix()}": file for file in inside}
+        lists = [one for one in lists if one.resolve() not in {file.resolve() for file in inside}]
         made = [_Delivery(name or path.resolve().name, srs, description, files, lists, labels)]
     elif name or srs or description or md5 or tags:
         raise ConfigError(f"{path}: a descriptor says it all: leave out the options that describe a folder")
@@ -115,6 +119,13 @@ def _files(folder: Path) -> list[Path]:
     """All files below a folder but hidden ones."""
     found = sorted(file for file in folder.rglob("*") if file.is_file())
     return [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+
+
+def _prefix(folder: Path, lists: list[Path]) -> str:
+    """``<folder>/`` when a list beside the folder writes its files so, else nothing."""
+    name = f"{folder.resolve().name}/"
+    paths = [signature.path for one in lists for signature in read_md5_list(one).signatures]
+    return name if any(path.startswith(name) and not (folder / path).exists() for path in paths) else ""
 
 
 def _read_descriptor(path: Path) -> list[_Delivery]:

@@ -53,11 +53,10 @@ def serve(
         from ..api.server import serve as run
         from ..platform.catalogue import DATASTORE
 
-    with open_platform(root, database, jobs) as platform:
-        names = loopback_names(host)
-        if names is None and user is None and token is None:
-            click.echo(f"fastpyr: warning: {host} can be reached by others: give --user and --password", err=True)
-        bound = listen(host, port)
+    names = loopback_names(host)
+    if names is None and user is None and token is None:
+        click.echo(f"fastpyr: warning: {host} can be reached by others: give --user and --password", err=True)
+    with listen(host, port) as bound, open_platform(root, database, jobs) as platform:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{bound.getsockname()[1]}"
         platform.configurations.service_url = url

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..errors import ConfigError, StoreError
+from ..errors import ConfigError, ConflictError, StoreError
 from .models import Base
 
 __all__ = ["Database"]
@@ -42,7 +42,8 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
             self._writing = self._engine.execution_options(fastpyr_writes=True)
         try:
-            Base.metadata.create_all(self._engine)
+            with self._writing.begin() as connection:
+                Base.metadata.create_all(connection)
         except SQLAlchemyError as error:
             if not self._tables_exist():  # two processes may make them at the same moment
                 raise StoreError(f"database {self.shown}: {' '.join(str(error.__cause__ or error).split())}") from error
@@ -73,10 +74,13 @@ class Database:
         """A session that is committed at the end of the block, and rolled back when the block raises.
 
         SQLite lets one writer in at a time, from the start; elsewhere rows are locked when they are fetched for
-        writing.
+        writing. Raises ConflictError when another writer was quicker with something that there can be one of.
         """
-        with Session(self._writing, expire_on_commit=False, info={"writes": True}) as session, session.begin():
-            yield session
+        try:
+            with Session(self._writing, expire_on_commit=False, info={"writes": True}) as session, session.begin():
+                yield session
+        except IntegrityError as error:
+            raise ConflictError("another request has just changed the same thing: look and ask again") from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -90,7 +94,7 @@ def _to_json(value: Any) -> str:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin where we say so
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_WAIT_MS}"):
+    for pragma in (f"busy_timeout={_WAIT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

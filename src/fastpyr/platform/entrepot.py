@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import ConfigError, StoreError
+from ..errors import ConfigError, FastpyrError, StoreError
 from .base import Place
 from .database import Database
 from .executions import Executions
@@ -76,15 +77,20 @@ class Entrepot:
     ) -> Json:
         """A whole delivery: created, filled with ``files`` (paths on this machine by name in the delivery) and lists
         of signatures, closed, its checks awaited. Returns the upload: its status is CLOSED, or UNSTABLE when a check
-        failed."""
+        failed. A delivery that cannot be filled is deleted, and the error raised."""
         upload = self.uploads.create({"name": name, "description": description, "type": "RASTER", "srs": srs})
-        if tags:
-            self.uploads.add_tags(upload["_id"], tags)
-        for relative, path in files.items():
-            self.uploads.add_file(upload["_id"], Path(path), relative)
-        for listing in map(Path, md5):
-            self.uploads.add_file(upload["_id"], listing, listing.name)
-        self.uploads.close(upload["_id"])
+        try:
+            if tags:
+                self.uploads.add_tags(upload["_id"], tags)
+            for relative, path in files.items():
+                self.uploads.add_file(upload["_id"], Path(path), relative)
+            for listing in map(Path, md5):
+                self.uploads.add_file(upload["_id"], listing, listing.name)
+            self.uploads.close(upload["_id"])
+        except BaseException:
+            with contextlib.suppress(FastpyrError):
+                self.uploads.delete(upload["_id"])
+            raise
         return self.wait_for_checks(upload["_id"])
 
     def wait_for_checks(self, upload_id: str, timeout: float | None = None) -> Json:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import false, select
 from sqlalchemy.orm import Session
 
 from ..errors import ConflictError, NotFoundError, RequestError
@@ -123,7 +123,7 @@ class Executions:
         special = {
             "processing": lambda value: Execution.processing_id == value,
             "output_stored_data": lambda value: Execution.output_id == value,
-            "output_upload": lambda value: Execution.output_id == "" if value else Execution.id == "",
+            "output_upload": lambda value: false(),  # nothing here makes deliveries
             "input_upload": reading("upload"),
             "input_stored_data": reading("stored_data"),
         }

@@ -7,16 +7,17 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ConflictError, NotFoundError, RequestError, StoreError
 
-__all__ = ["FileArea", "folder_size", "remove_tree", "safe_path"]
+__all__ = ["FileArea", "folder_size", "remove_tree", "safe_path", "store_error", "write_all"]
 
 _MAX_PATH = 1024
 _MAX_NAME = 200
+_MAX_DEPTH = 50
 _RESERVED = frozenset('\\:*?"<>|')
 """Not in names: they mean something elsewhere."""
 
@@ -26,6 +27,8 @@ def safe_path(text: str) -> str:
     if not text or len(text.encode("utf-8", "surrogatepass")) > _MAX_PATH:
         raise RequestError(f"path: expected 1 to {_MAX_PATH} bytes")
     parts = text.split("/")
+    if len(parts) > _MAX_DEPTH:
+        raise RequestError(f"path: more than {_MAX_DEPTH} folders in one another")
     for part in parts:
         strange = any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF or c in _RESERVED for c in part)
         if part in ("", ".", "..") or strange or len(part.encode("utf-8", "replace")) > _MAX_NAME:
@@ -35,6 +38,13 @@ def safe_path(text: str) -> str:
         if part.startswith(".") or part != part.strip():
             raise RequestError(f"path {text[:80]!r}: a name may not begin with a dot, nor begin or end with a blank")
     return "/".join(parts)
+
+
+def write_all(file: BinaryIO, data: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given at once."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 class FileArea:
@@ -68,12 +78,12 @@ class FileArea:
             self.create()
             file = open(path, "xb", buffering=0)  # noqa: SIM115 (closed below)
         except OSError as error:
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
         try:
             with file:
                 yield file, path
         except OSError as error:
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
         finally:
             path.unlink(missing_ok=True)
 
@@ -88,20 +98,10 @@ class FileArea:
             raise ConflictError(f"{relative[:200]} is already in this delivery: delete it first") from error
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-                raise _store_error("write", target, error) from error
+                raise store_error("write", target, error) from error
             if target.exists():
                 raise ConflictError(f"{relative[:200]} is already in this delivery: delete it first") from error
             os.replace(arrived, target)  # a file system without links
-
-    def copy(self, source: Path, relative: str) -> None:
-        """Take a copy of a file of this machine in. Raises as ``keep`` does."""
-        with self.arriving() as (file, path):
-            try:
-                with open(source, "rb") as original:
-                    shutil.copyfileobj(original, file, 1 << 20)
-            except OSError as error:
-                raise _store_error("read", source, error) from error
-            self.keep(path, relative)
 
     def remove(self, relative: str) -> None:
         """Delete a file, and the folders that it leaves empty. Raises NotFoundError."""
@@ -130,8 +130,10 @@ class FileArea:
 
 def _tree(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    for entry in entries:
+        with suppress(FileNotFoundError):  # deleted meanwhile
             if entry.is_dir(follow_symlinks=False):
                 children = _tree(Path(entry.path))
                 size = sum(child["size"] for child in children)
@@ -167,8 +169,8 @@ def remove_tree(folder: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _store_error("remove", folder, error) from error
+        raise store_error("remove", folder, error) from error
 
 
-def _store_error(verb: str, path: Path, error: OSError) -> StoreError:
+def store_error(verb: str, path: Path, error: OSError) -> StoreError:
     return StoreError(f"cannot {verb} {path}: {error.strerror or error}")

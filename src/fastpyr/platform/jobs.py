@@ -25,9 +25,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .base import Place, note
 from .catalogue import CHECK_RASTER, CHECK_STANDARD
+from .drivers import drivers_to_skip
 from .executions import RUNNING, end
 from .models import CheckExecution, Execution, StoredData, Upload, new_id, now
-from .sweep import sweep
+from .sweep import is_old, sweep
 from .uploads import latest_checks
 
 __all__ = ["Supervisor"]
@@ -35,6 +36,7 @@ __all__ = ["Supervisor"]
 _SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_BETWEEN_RECOVERIES = 3.0
 _SECONDS_TO_DIE = 5.0
+_SECRETS = ("FASTPYR_PASSWORD", "FASTPYR_TOKEN", "FASTPYR_DATABASE")
 _CHECKS = {CHECK_STANDARD: "standard", CHECK_RASTER: "raster"}
 Json = dict[str, Any]
 
@@ -84,6 +86,9 @@ class Supervisor:
         """Write down what became of the work of the dead, and begin to work, unless no job may run here."""
         self.recover()
         sweep(self._place)
+        for lock in self._owners.glob("*.lock"):  # of those that died with nothing to do
+            if is_old(lock) and self._is_dead(lock.stem):
+                lock.unlink(missing_ok=True)
         if self._limit:
             self._place.wake = self._look
             self._main.start()
@@ -109,11 +114,6 @@ class Supervisor:
         with contextlib.suppress(OSError):
             os.unlink(self._lock.name)
         self._lock.close()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a worker of this process is at work."""
-        return bool(self._jobs)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -141,10 +141,13 @@ class Supervisor:
         """Claim the checks of one delivery and start a worker for them."""
         if self._count("check") >= self._limit:
             return False
+        with self._guard:
+            ending = [job.id for job in self._jobs.values() if job.kind == "check"]
         with self._place.database.write() as session:
             first = session.scalar(
                 select(CheckExecution)
                 .where(CheckExecution.status == "WAITING", self._mine(CheckExecution.upload_id))
+                .where(CheckExecution.upload_id.not_in(ending))
                 .order_by(CheckExecution.creation)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -397,8 +400,11 @@ class Supervisor:
 
 
 def _start(errors: Path) -> subprocess.Popen[str]:
-    """A worker that waits for its job."""
+    """A worker that waits for its job. It decodes what strangers deliver: it is told no secrets, and knows no files
+    that name others."""
     errors.parent.mkdir(parents=True, exist_ok=True)
+    known = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+    known |= {"GDAL_SKIP": drivers_to_skip(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with open(errors, "wb") as stderr:
         return subprocess.Popen(
             [sys.executable, "-m", "fastpyr.platform.worker"],
@@ -408,7 +414,7 @@ def _start(errors: Path) -> subprocess.Popen[str]:
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=known,
         )
 
 

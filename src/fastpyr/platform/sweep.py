@@ -13,10 +13,9 @@ from sqlalchemy import select
 from .base import Place
 from .models import StoredData, Upload
 
-__all__ = ["sweep"]
+__all__ = ["is_old", "sweep"]
 
 _OLD_SECONDS = 3600.0
-"""What is younger may be somebody's work."""
 
 
 def sweep(place: Place) -> None:
@@ -26,15 +25,16 @@ def sweep(place: Place) -> None:
             continue
         for doomed in folder.glob(".*.deleted"):
             shutil.rmtree(doomed, ignore_errors=True)
-        for left in [one for one in folder.iterdir() if not one.name.startswith(".") and _is_old(one)]:
+        for left in [one for one in folder.iterdir() if not one.name.startswith(".") and is_old(one)]:
             if not _is_known(place, model, left.name):
                 shutil.rmtree(left, ignore_errors=True)
     for file in (place.root / "uploads").glob("*/incoming/*"):
-        if _is_old(file):
+        if is_old(file):
             file.unlink(missing_ok=True)
 
 
-def _is_old(path: Path) -> bool:
+def is_old(path: Path) -> bool:
+    """Whether a file has not been touched for an hour: what is younger may be somebody's work."""
     with contextlib.suppress(OSError):
         return time.time() - path.stat().st_mtime > _OLD_SECONDS
     return False

@@ -14,7 +14,7 @@ from ..errors import ConflictError, GridError, RequestError
 from ..grid import parse_crs
 from .base import Annotated, as_object, as_text, fetch, note
 from .catalogue import CHECK_RASTER, CHECK_STANDARD, CHECKS
-from .files import FileArea, remove_tree
+from .files import FileArea, remove_tree, store_error, write_all
 from .models import CheckExecution, Execution, ExecutionInput, Upload, now
 from .queries import Listing, Query, find
 from .render import check_execution_json, upload_json
@@ -124,10 +124,14 @@ class Uploads(Annotated):
         area = self.open_area(id)
         area.path(relative)
         digest = hashlib.md5(usedforsecurity=False)
-        with area.arriving() as (file, path), open(source, "rb") as original:
+        try:
+            original = open(source, "rb")  # noqa: SIM115 (closed below)
+        except OSError as error:
+            raise store_error("read", source, error) from error
+        with original, area.arriving() as (file, path):
             while piece := original.read(1 << 20):
                 digest.update(piece)
-                file.write(piece)
+                write_all(file, piece)
             self.keep(id, path, relative)
         return digest.hexdigest()
 
