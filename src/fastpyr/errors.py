@@ -6,12 +6,15 @@ prints it as one line and exits with code 2.
 
 __all__ = [
     "ConfigError",
+    "ConflictError",
     "DatabaseError",
     "DecodeError",
     "DescriptorError",
     "EncodeError",
     "FastpyrError",
     "GridError",
+    "NotFoundError",
+    "RequestError",
     "SlabError",
     "SourceError",
     "StoreError",
@@ -56,3 +59,15 @@ class StoreError(FastpyrError):
 
 class DescriptorError(FastpyrError):
     """A pyramid descriptor or list file is missing or invalid."""
+
+
+class RequestError(FastpyrError):
+    """The platform cannot make sense of a request: a value is missing, unknown or out of bounds."""
+
+
+class NotFoundError(FastpyrError):
+    """The platform knows no entity or file of that name."""
+
+
+class ConflictError(FastpyrError):
+    """The platform refuses: the state of an entity, or another entity, stands against it."""

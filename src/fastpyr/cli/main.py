@@ -1,8 +1,8 @@
 """Entry point of the ``fastpyr`` command.
 
 Verbs, and click itself, are imported only when used, so that ``fastpyr --help`` answers at once. Exit codes: 0 done,
-1 ``verify`` found something, 2 the command could not do its work (one line says why), 130 interrupted, 143
-terminated.
+1 ``verify`` or ``check`` found something, 2 the command could not do its work (one line says why), 130 interrupted,
+143 terminated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,17 @@ _VERBS = {
     "build": _Verb("build", "Build a pyramid from georeferenced rasters."),
     "plan": _Verb("plan", "Say what build would do, without writing anything."),
     "info": _Verb("info", "Facts of a pyramid, of one slab, or of the CPU paths in use."),
+    "check": _Verb("check", "Check a delivery of rasters: signatures, blocks, georeferencing, gaps."),
     "verify": _Verb("verify", "Check a pyramid in full; exit 0 only if every check holds."),
     "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
     "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
     "tms": _Verb("tms", "List the known tile matrix sets, or show one."),
     "db": _Verb("db", "Rasters in a relational database: import, mosaic, read, export."),
+    "deliver": _Verb("deliver", "Put a delivery into a platform and await its checks."),
+    "run": _Verb("run", "Run a processing of a platform on a delivery, and follow it."),
+    "uploads": _Verb("uploads", "List, show or delete the deliveries of a platform."),
+    "stored": _Verb("stored", "List, show or delete the stored pyramids of a platform."),
+    "serve": _Verb("serve", "Serve the platform over HTTP: deliveries, checks, processings, stored pyramids."),
     "demo": _Verb("demo", "Make a small delivery, build its pyramid, verify it, leave a preview."),
     "bench": _Verb("bench", "Measure whole jobs against rivals and the floor (in a source checkout)."),
 }

@@ -1,0 +1,118 @@
+"""The application: the routes of the API under ``/api``, ``/token``, and the documentation at ``/docs``.
+
+What serves tiles or pages adds a router of its own to ``_ROUTERS``; ``request.app.state.entrepot`` is the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from .. import __version__
+from ..platform.entrepot import Entrepot
+from . import processings, publication, statics, uploads
+from .access import Access
+from .common import ERRORS, handlers, known_datastore
+from .guard import Guard
+
+__all__ = ["create_app"]
+
+DEFAULT_MAX_UPLOAD = 64 << 30
+_STATIC = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
+
+pages = APIRouter(include_in_schema=False)
+
+
+def _with_credentials(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
+    access: Access = request.app.state.access
+    if not access.allows(authorization):
+        scheme = "Basic" if access.user is not None else "Bearer"
+        raise HTTPException(401, "no or wrong credentials", {"WWW-Authenticate": f'{scheme} realm="fastpyr"'})
+
+
+def _api() -> APIRouter:
+    """All that needs credentials."""
+    datastore = APIRouter(prefix="/datastores/{datastore}", dependencies=[Depends(known_datastore)])
+    for part in (uploads.router, processings.router, publication.router):
+        datastore.include_router(part)
+    api = APIRouter(prefix="/api", dependencies=[Depends(_with_credentials)], responses=ERRORS)
+    api.include_router(statics.router)
+    api.include_router(datastore)
+    return api
+
+
+_ROUTERS = (statics.token_router, _api(), pages)
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document without 422: what is invalid is answered with 400 here."""
+        if self.openapi_schema is None:
+            for methods in super().openapi()["paths"].values():
+                for operation in methods.values():
+                    operation["responses"].pop("422", None)
+        return super().openapi()
+
+
+def create_app(
+    entrepot: Entrepot,
+    access: Access | None = None,
+    *,
+    hosts: Collection[str] | None = None,
+    max_upload: int = DEFAULT_MAX_UPLOAD,
+) -> FastAPI:
+    """The ASGI application of a platform.
+
+    Args:
+        entrepot: the platform; whoever made it closes it.
+        access: who may come in; None: everybody.
+        hosts: names under which the server may be called; None: any.
+        max_upload: bytes of the largest file that is taken.
+    """
+    app = _App(
+        title="fastpyr",
+        version=__version__,
+        description="Deliveries of rasters, checks, processings, stored pyramids, publications.",
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers=handlers(),
+        redirect_slashes=False,
+    )
+    app.state.entrepot = entrepot
+    app.state.access = access or Access()
+    app.state.max_upload = max_upload
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Guard, hosts=hosts, max_upload=max_upload)
+    return app
+
+
+@pages.get("/")
+def index() -> Response:
+    return RedirectResponse("/docs")
+
+
+@pages.get("/docs")
+def docs() -> Response:
+    """The documentation, without anything from elsewhere: it works offline."""
+    return _static("docs.html")
+
+
+@pages.get("/static/{name}")
+def static(name: str) -> Response:
+    return _static(name)
+
+
+def _static(name: str) -> Response:
+    folder = resources.files(__package__).joinpath("static")
+    known = {item.name for item in folder.iterdir()}
+    kind = _STATIC.get("." + name.rpartition(".")[2])
+    if name not in known or kind is None:
+        raise HTTPException(404, "no such page")
+    return Response(folder.joinpath(name).read_bytes(), media_type=kind)
