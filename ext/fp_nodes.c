@@ -103,3 +103,57 @@ double fp_node_error(const double *nodes, ptrdiff_t node_cols, double step, cons
     }
     return worst;
 }
+
+void fp_node_coordinates(const double *xs, ptrdiff_t cols, const double *ys, ptrdiff_t rows, double px, double py,
+                         double origin_x, double origin_y, double cell, double *x, double *y)
+{
+    for (ptrdiff_t j = 0; j < rows; j++) {
+        const double at = origin_y - (py + ys[j] + 0.5) * cell;
+        for (ptrdiff_t i = 0; i < cols; i++) {
+            x[j * cols + i] = origin_x + (px + xs[i] + 0.5) * cell;
+            y[j * cols + i] = at;
+        }
+    }
+}
+
+void fp_node_positions(const double *x, const double *y, ptrdiff_t count, const double *affine, double *positions)
+{
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const int known = isfinite(x[i]) && isfinite(y[i]);
+        for (int k = 0; k < 2; k++) {
+            const double *line = affine + 3 * k;
+            positions[2 * i + k] = known ? line[0] * x[i] + line[1] * y[i] + (line[2] - 0.5) : INFINITY;
+        }
+    }
+}
+
+/* Where the line through two values, `rest` pixels apart, is `step` pixels after the first one. */
+static double continued(double first, double last, ptrdiff_t step, ptrdiff_t rest)
+{
+    return first + (last - first) * ((double)step / (double)rest);
+}
+
+void fp_node_grid(const double *exact, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t height, ptrdiff_t width,
+                  ptrdiff_t step, ptrdiff_t stride, double *nodes)
+{
+    const ptrdiff_t last_row = (height - 1) / step + 1, last_col = (width - 1) / step + 1;
+    const ptrdiff_t row_rest = (height - 1) % step, col_rest = (width - 1) % step;
+    for (ptrdiff_t j = 0; j <= last_row; j++) {
+        const ptrdiff_t row = j * stride < rows ? j * stride : rows - 1;
+        double *line = nodes + 2 * j * (last_col + 1);
+        for (ptrdiff_t i = 0; i <= last_col; i++) {
+            const ptrdiff_t col = i * stride < cols ? i * stride : cols - 1;
+            for (int k = 0; k < 2; k++) {
+                double value = exact[2 * (row * cols + col) + k];
+                if (j == last_row && row_rest)
+                    value = continued(exact[2 * ((j - 1) * stride * cols + col) + k], value, step, row_rest);
+                line[2 * i + k] = row_rest && !isfinite(value) ? INFINITY : value;
+            }
+        }
+        for (int k = 0; k < 2 && col_rest; k++) {
+            line[2 * last_col + k] = continued(line[2 * last_col - 2 + k], line[2 * last_col + k], step, col_rest);
+            for (ptrdiff_t i = 0; i <= last_col; i++)
+                if (!isfinite(line[2 * i + k])) line[2 * i + k] = INFINITY;
+        }
+    }
+}

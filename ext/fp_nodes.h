@@ -20,4 +20,18 @@ void fp_node_facts_of(const double *nodes, ptrdiff_t rows, ptrdiff_t cols, doubl
 double fp_node_error(const double *nodes, ptrdiff_t node_cols, double step, const double *exact, const double *ys,
                      ptrdiff_t rows, const double *xs, ptrdiff_t cols, const double *size, double margin);
 
+/* Coordinates of the pixels (ys[rows], xs[cols]) of a block whose first pixel is px, py of a matrix with that origin. */
+void fp_node_coordinates(const double *xs, ptrdiff_t cols, const double *ys, ptrdiff_t rows, double px, double py,
+                         double origin_x, double origin_y, double cell, double *x, double *y);
+
+/* Source positions x, y of `count` points from their coordinates by an affine a b c, d e f; pixel centres are whole.
+ * Infinite where a coordinate is not finite. */
+void fp_node_positions(const double *x, const double *y, ptrdiff_t count, const double *affine, double *positions);
+
+/* Nodes `step` pixels apart for height x width pixels, ((height - 1) / step + 2) x ((width - 1) / step + 2) of them,
+ * from `exact` positions (rows, cols) of every (step / stride)-th pixel and the last one. Those beyond the last pixel
+ * continue the last interval. */
+void fp_node_grid(const double *exact, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t height, ptrdiff_t width,
+                  ptrdiff_t step, ptrdiff_t stride, double *nodes);
+
 #endif

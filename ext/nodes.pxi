@@ -11,6 +11,11 @@ cdef extern from "fp_nodes.h" nogil:
                           fp_node_facts *facts)
     double fp_node_error(const double *nodes, ptrdiff_t node_cols, double step, const double *exact, const double *ys,
                          ptrdiff_t rows, const double *xs, ptrdiff_t cols, const double *size, double margin)
+    void fp_node_coordinates(const double *xs, ptrdiff_t cols, const double *ys, ptrdiff_t rows, double px, double py,
+                             double origin_x, double origin_y, double cell, double *x, double *y)
+    void fp_node_positions(const double *x, const double *y, ptrdiff_t count, const double *affine, double *positions)
+    void fp_node_grid(const double *exact, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t height, ptrdiff_t width,
+                      ptrdiff_t step, ptrdiff_t stride, double *nodes)
 
 
 def node_facts(const double[:, :, ::1] nodes, double step):
@@ -54,3 +59,40 @@ def node_error(const double[:, :, ::1] nodes, double step, const double[:, :, ::
         worst = fp_node_error(&nodes[0, 0, 0], nodes.shape[1], step, &exact[0, 0, 0], &ys[0], rows, &xs[0], cols, limits,
                               margin)
     return worst
+
+
+def node_coordinates(const double[::1] xs, const double[::1] ys, first, origin, double cell, double[::1] x, double[::1] y):
+    cdef ptrdiff_t cols = xs.shape[0], rows = ys.shape[0]
+    cdef double px = first[0], py = first[1], left = origin[0], top = origin[1]
+    if x.shape[0] != rows * cols or y.shape[0] != rows * cols or not rows * cols:
+        raise ValueError(f"{x.shape[0]} and {y.shape[0]} coordinates, expected {rows} x {cols}")
+    with nogil:
+        fp_node_coordinates(&xs[0], cols, &ys[0], rows, px, py, left, top, cell, &x[0], &y[0])
+
+
+def node_positions(const double[::1] x, const double[::1] y, affine, double[:, :, ::1] out):
+    cdef ptrdiff_t count = x.shape[0]
+    cdef double line[6]
+    if y.shape[0] != count or out.shape[0] * out.shape[1] != count or out.shape[2] != 2 or not count:
+        raise ValueError(f"{count} and {y.shape[0]} coordinates for {out.shape[0]} x {out.shape[1]} x {out.shape[2]} numbers")
+    line[0], line[1], line[2], line[3], line[4], line[5] = affine
+    with nogil:
+        fp_node_positions(&x[0], &y[0], count, line, &out[0, 0, 0])
+
+
+cdef ptrdiff_t node_places(ptrdiff_t count, ptrdiff_t step):
+    """Pixels at multiples of a step, and the last one."""
+    return (count - 1) // step + 1 + ((count - 1) % step != 0)
+
+
+def node_grid(const double[:, :, ::1] exact, ptrdiff_t height, ptrdiff_t width, ptrdiff_t step, ptrdiff_t stride,
+              double[:, :, ::1] out):
+    cdef ptrdiff_t rows = exact.shape[0], cols = exact.shape[1]
+    if height < 1 or width < 1 or step < 1 or stride < 1 or step % stride or exact.shape[2] != 2 or out.shape[2] != 2:
+        raise ValueError(f"{height} x {width} pixels, step {step} / {stride}: expected pairs, and a step made of strides")
+    if rows != node_places(height, step // stride) or cols != node_places(width, step // stride):
+        raise ValueError(f"exact: {rows} x {cols} positions do not belong to {height} x {width} pixels, step {step} / {stride}")
+    if out.shape[0] != (height - 1) // step + 2 or out.shape[1] != (width - 1) // step + 2:
+        raise ValueError(f"out: {out.shape[0]} x {out.shape[1]} nodes do not fit {height} x {width} pixels, step {step}")
+    with nogil:
+        fp_node_grid(&exact[0, 0, 0], rows, cols, height, width, step, stride, &out[0, 0, 0])

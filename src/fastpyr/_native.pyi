@@ -82,6 +82,34 @@ def node_error(
     ``nodes`` at those pixels; inf where only one of them is finite. With ``size``, positions count only where one of
     them lies within ``margin`` of 0..size. All float64, C-contiguous."""
 
+def node_coordinates(
+    xs: Buffer,
+    ys: Buffer,
+    first: tuple[float, float],
+    origin: tuple[float, float],
+    cell: float,
+    x: Buffer,
+    y: Buffer,
+) -> None:
+    """Fill ``x`` and ``y``, float64 (len(ys) * len(xs)), with the coordinates of the centres of the pixels at those
+    columns and rows of a block; ``first`` is its first pixel in the matrix, ``origin`` the corner of that."""
+
+def node_positions(x: Buffer, y: Buffer, affine: tuple[float, ...], out: Buffer) -> None:
+    """Fill ``out``, float64 (rows, cols, 2), with source positions of points: an ``affine`` (a, b, c, d, e, f) of their
+    coordinates, less half a pixel; inf where a coordinate is not finite."""
+
+def node_grid(exact: Buffer, height: int, width: int, step: int, stride: int, out: Buffer) -> None:
+    """Fill ``out``, float64 ((height - 1) // step + 2, (width - 1) // step + 2, 2), with nodes ``step`` pixels apart
+    from ``exact`` positions of every (step / stride)-th pixel and the last one. Those beyond the last pixel continue
+    the last interval, and are inf where there is no finite value."""
+
+# --- rects -----------------------------------------------------------------------------------------------------
+
+def rects_meeting(rects: Buffer, order: Buffer, widest: int, x0: int, y0: int, x1: int, y1: int) -> list[int]:
+    """Those of ``order``, int64 (n), whose rectangles share a pixel with the window, ascending.
+
+    ``rects``, int64 (n, 4), are sorted by x0 and ``widest`` pixels wide at most."""
+
 # --- arena -----------------------------------------------------------------------------------------------------
 
 class Arena:

@@ -187,12 +187,15 @@ class Builder:
     def _store_tiles(self, tiles: Tiles, worker: Worker) -> None:
         """Hand the tiles of a finished block, all that it gives to other blocks being written down, to their slab."""
         journal, key = self._journal, (tiles.level, tiles.column, tiles.row)
-        if journal is not None and not journal.lies_at_home(key):
-            journal.keep(journal.home(key), tiles, worker.scratch)
-        if journal is None or not journal.is_stored(key):
+        if journal is None:
             self._add_tiles(tiles)
-        if journal is not None:
-            journal.block_done(journal.home(key))
+            return
+        home = journal.home(key)
+        if home != journal.slab_of(key):
+            journal.keep(home, tiles, worker.scratch)
+        if not journal.is_stored(key):
+            self._add_tiles(tiles)
+        journal.block_done(home)
 
     def _add_tiles(self, tiles: Tiles) -> None:
         self._assemblers[tiles.level].add(tiles.column, tiles.row, tiles.present, tiles.data, tiles.masks)
@@ -231,7 +234,7 @@ class Builder:
         for target_row in link.rows.targets(row):
             for target_column in link.columns.targets(column):
                 key = (link.target, target_column, target_row)
-                if not cells.count(range(target_column, target_column + 1), range(target_row, target_row + 1)):
+                if (target_column, target_row) not in cells:
                     continue  # beyond the matrix
                 if journal is not None and journal.is_restored(key):
                     continue
@@ -321,22 +324,19 @@ class Builder:
     ) -> None:
         """A parent's tile is stored when a tile below it is, whatever the reduction left of its pixels."""
         side, level = self.plan.block, self.plan.levels[link.target]
-        left, top = target_column * side, target_row * side
         columns, rows = self._tiles_of(link.target, target_column, target_row)
         if not link.mean:
             # A picked pixel may lie anywhere in the area it stands for: keep to the footprint of the sources.
             columns = range(max(columns.start, level.limits.min_col), min(columns.stop, level.limits.max_col + 1))
             rows = range(max(rows.start, level.limits.min_row), min(rows.stop, level.limits.max_row + 1))
-        down = [link.tile_rows.targets(row * side + n) for n in range(side)]
-        across = [link.tile_columns.targets(column * side + n) for n in range(side)]
-        for hit_rows, tiles in zip(down, block.present.tolist(), strict=True):
-            for hit_columns, is_present in zip(across, tiles, strict=True):
-                if not is_present:
-                    continue
-                for y in hit_rows:
-                    for x in hit_columns:
-                        if y in rows and x in columns:
-                            parent.present[y - top, x - left] = True
+        down = [_part(link.tile_rows.targets(row * side + n), rows, target_row * side) for n in range(side)]
+        left = target_column * side
+        across = [_part(link.tile_columns.targets(column * side + n), columns, left) for n in range(side)]
+        if block.present.all():
+            parent.present[down[0].start : down[-1].stop, across[0].start : across[-1].stop] = True
+            return
+        for y, x in zip(*(axis.tolist() for axis in block.present.nonzero()), strict=True):
+            parent.present[down[y], across[x]] = True
 
     def _tiles_of(self, index: int, column: int, row: int) -> tuple[range, range]:
         """Columns and rows of the tiles of a block that exist: edge blocks reach beyond the matrix."""
@@ -379,6 +379,8 @@ class Builder:
             tile_pixels = self._tile[0] * self._tile[1]
             level = self.plan.levels[key[0]].id
             self._counter.resumed(level, journal.block_count(key), slab.tiles, tile_pixels, sizes)
+        if journal.restored:
+            self._counter.tell()
 
     def _feed(self, slab: SealedSlab) -> list[tuple[int, int, int, Block]]:
         """Give others what an earlier build kept of a slab. Returns the blocks that are complete now."""
@@ -400,6 +402,12 @@ class Builder:
                 if plane is not None and record.mask is not None:
                     plane[...] = record.mask
         return [(*key, parent) for key, parent in waiting.items() if self._given(key, parent, counts[key])]
+
+
+def _part(tiles: range, among: range, first: int) -> slice:
+    """The part of ``tiles`` that is ``among`` others, counted from tile ``first``."""
+    start, stop = (max(among.start, min(end, among.stop)) - first for end in (tiles.start, tiles.stop))
+    return slice(start, stop)
 
 
 def _gift(key: tuple[int, int, int], parent: Block, filled: Area | None) -> Gift:

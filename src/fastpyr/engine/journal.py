@@ -97,9 +97,9 @@ class Journal:
         """The slab that answers for a block: see Kinship."""
         return self._kin.home(block)
 
-    def lies_at_home(self, block: BlockKey) -> bool:
-        """Whether a block's tiles are in the slab that answers for it."""
-        return self._kin.home(block) == self._kin.slab_of(block)
+    def slab_of(self, block: BlockKey) -> SlabKey:
+        """The slab that holds a block's tiles."""
+        return self._kin.slab_of(block)
 
     def block_count(self, slab: SlabKey) -> int:
         """Planned blocks of a slab."""

@@ -103,10 +103,7 @@ class Kinship:
                         yield link.target, column, row
 
     def _is_planned(self, level: int, column: int, row: int) -> bool:
-        cells = self._levels[level].blocks
-        height, width = cells.cells.shape
-        x, y = column - cells.column, row - cells.row
-        return 0 <= x < width and 0 <= y < height and bool(cells.cells[y, x])
+        return (column, row) in self._levels[level].blocks
 
     def _rectangle(self, slab: SlabKey) -> tuple[range, range]:
         """Columns and rows of the blocks of a slab, within the planned rectangle of its level."""

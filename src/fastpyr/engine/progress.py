@@ -39,7 +39,7 @@ ProgressCallback = Callable[[Progress], object]
 
 @dataclass(slots=True)
 class Counter:
-    """Counts of one build, updated by all workers."""
+    """Counts of one build, updated by all workers. ``planned``: blocks per level id."""
 
     planned: dict[str, int]
     callback: ProgressCallback | None = None
@@ -49,15 +49,17 @@ class Counter:
     bytes: int = 0
     resumed_pixels: int = 0
     resumed_slabs: int = 0
-    done: dict[str, int] = field(default_factory=dict)
+    _blocks: int = 0
+    _levels: dict[str, tuple[int, int]] = field(init=False)
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._levels = {level: (0, planned) for level, planned in self.planned.items()}
 
     def block(self, level: str, tiles: int, tile_pixels: int) -> None:
         """A block of ``level`` is finished and holds ``tiles`` tiles with data."""
         with self._lock:
-            self.done[level] = self.done.get(level, 0) + 1
-            self.tiles += tiles
-            self.pixels += tiles * tile_pixels
+            self._count(level, 1, tiles, tile_pixels)
             self._tell()
 
     def slab(self, size: int) -> None:
@@ -68,27 +70,39 @@ class Counter:
             self._tell()
 
     def resumed(self, level: str, blocks: int, tiles: int, tile_pixels: int, sizes: list[int]) -> None:
-        """A slab of ``level`` was finished by an earlier build: its blocks, tiles with data, and bytes per file."""
+        """A slab of ``level`` was finished by an earlier build: its blocks, tiles with data, and bytes per file.
+
+        The listener hears of it with the next call; see ``tell``.
+        """
         with self._lock:
-            self.done[level] = self.done.get(level, 0) + blocks
-            self.tiles += tiles
-            self.pixels += tiles * tile_pixels
+            self._count(level, blocks, tiles, tile_pixels)
             self.resumed_pixels += tiles * tile_pixels
             self.slabs += len(sizes)
             self.resumed_slabs += len(sizes)
             self.bytes += sum(sizes)
 
+    def tell(self) -> None:
+        """Call the listener now."""
+        with self._lock:
+            self._tell()
+
+    def _count(self, level: str, blocks: int, tiles: int, tile_pixels: int) -> None:
+        done, planned = self._levels[level]
+        self._levels[level] = done + blocks, planned
+        self._blocks += blocks
+        self.tiles += tiles
+        self.pixels += tiles * tile_pixels
+
     def _tell(self) -> None:
         if self.callback is not None:
-            blocks = {level: (self.done.get(level, 0), planned) for level, planned in self.planned.items()}
             self.callback(
                 Progress(
-                    sum(self.done.values()),
+                    self._blocks,
                     sum(self.planned.values()),
                     self.pixels,
                     self.slabs,
                     self.bytes,
-                    blocks,
+                    self._levels.copy(),
                     self.resumed_pixels,
                     self.resumed_slabs,
                 )

@@ -182,16 +182,24 @@ class Transform:
         Both are inf where the point has no coordinates in ``target``.
         """
         xs, ys = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-        if self._operation is None:
-            tx, ty = xs.copy(), ys.copy()
-        else:
-            tx, ty = _transform(self._operation, xs, ys, self._flipped)
+        tx, ty = xs.copy(), ys.copy()
+        self.apply(tx.reshape(-1), ty.reshape(-1))
+        unknown = ~(np.isfinite(tx) & np.isfinite(ty))
+        tx[unknown] = ty[unknown] = np.inf
+        return tx, ty
+
+    def apply(self, tx: FloatArray, ty: FloatArray) -> None:
+        """``forward`` in place, for contiguous float64 arrays of one axis.
+
+        Points without coordinates in ``target`` have one that is not finite.
+        """
+        if self._operation is not None:
+            direction = "INVERSE" if self._flipped else "FORWARD"
+            self._operation.transform(tx, ty, errcheck=False, direction=direction, inplace=True)
         if self._flipped and self._wrap is not None:
             centre, turn = self._wrap
             with np.errstate(invalid="ignore"):
                 tx -= turn * np.round((tx - centre) / turn)
-            tx[np.isnan(tx)] = np.inf
-        return tx, ty
 
 
 def _wrap_of(crs: CRS, bounds: BoundingBox | None) -> tuple[float, float] | None:

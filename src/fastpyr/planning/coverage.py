@@ -80,6 +80,12 @@ class Coverage:
     def __len__(self) -> int:
         return int(np.count_nonzero(self.cells))
 
+    def __contains__(self, cell: tuple[int, int]) -> bool:
+        """Whether (column, row) is one of the set."""
+        column, row = cell[0] - self.column, cell[1] - self.row
+        height, width = self.cells.shape
+        return 0 <= column < width and 0 <= row < height and bool(self.cells[row, column])
+
     def count(self, columns: range, rows: range) -> int:
         """Cells of the set inside a rectangle of indices (step 1 ranges)."""
         top, left = max(rows.start - self.row, 0), max(columns.start - self.column, 0)
@@ -155,7 +161,9 @@ class AxisLinks:
         return (2 * (pixel - self.offset) + self.ratio) // (2 * self.ratio)
 
     def targets(self, cell: int) -> range:
-        """Target cells that a source cell reaches."""
+        """Target cells that a source cell reaches, without a gap to those that the next one reaches."""
+        if self.mean:
+            return range(cell // self.ratio, cell // self.ratio + 1)
         return range(
             self.owner(cell * self.size) // self.size,
             self.owner((cell + 1) * self.size - 1) // self.size + 1,
