@@ -49,6 +49,22 @@ def test_states_equal_planes(kinds, order, seed):
     pool.give(block)
 
 
+@given(st.lists(st.tuples(*[st.integers(0, SIDE - 1)] * 4), min_size=1, max_size=3), st.integers(0, 99))
+def test_states_of_a_block_given_in_parts(corners, seed):
+    """Parts of any place and size; what lies beyond them may be anything in memory that is used again."""
+    pool, lock, rng = BlockPool(SIDE, SIDE, 3, "uint8"), Lock(), np.random.default_rng(seed)
+    rubbish(pool)
+    block, plane = Block(pool.take(), np.zeros((4, 4), np.bool_)), np.zeros((SIDE, SIDE), np.uint8)
+    for y0, y1, x0, x1 in corners:
+        area = slice(min(y0, y1), max(y0, y1) + 1), slice(min(x0, x1), max(x0, x1) + 1)
+        values = rng.integers(0, 2, plane[area].shape) * 255
+        plane[area] = values
+        part = block.give(area, lock, pool, full=False)
+        assert part is not None
+        part[...] = values
+    np.testing.assert_array_equal(block.states(TILE, TILE, pool), mask_states(plane, TILE, TILE))
+
+
 @pytest.mark.parametrize("state", [EMPTY, MIXED, FULL])
 def test_a_block_from_the_sources(state):
     pool = BlockPool(SIDE, SIDE, 1, "float32")

@@ -259,6 +259,25 @@ def test_finished_work_is_not_done_again(site: Site) -> None:
     assert states[-1].blocks == states[-1].blocks_total
 
 
+def test_a_build_without_work_left_says_what_there_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.build()
+    site.clear()
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("fastpyr.engine.Journal.publishing", stop)
+        site.build()
+    states: list[fastpyr.Progress] = []
+    site.build(progress=states.append)
+    site.assert_whole()
+    (state,) = states
+    assert state.slabs == state.resumed_slabs == sum(name.endswith(".tif") for name in site.expected)
+    assert state.blocks == state.blocks_total
+    assert 0 < state.pixels == state.resumed_pixels
+
+
 def test_many_interruptions_of_one_build(tmp_path: Path) -> None:
     site = Site(tmp_path, "decimated", side=700)
     with rendered() as blocks:

@@ -25,14 +25,16 @@ Area = tuple[slice, slice]
 class Block:
     """A block and the tiles of it that are stored (``present``).
 
-    ``mask`` None: the pixels of the areas in ``whole`` are data and no others. ``remaining``: children that have not
-    given their pixels yet.
+    ``mask`` None: the pixels of the areas in ``whole`` are data and no others. ``given``: a rectangle beyond which no
+    child has given pixels, None for a block without children. ``remaining``: children that have not given their pixels
+    yet.
     """
 
     pixels: NDArray[Any]
     present: NDArray[np.bool_]
     mask: NDArray[np.uint8] | None = None
     whole: list[Area] = field(default_factory=list)
+    given: Area | None = None
     remaining: int = 0
 
     @property
@@ -51,7 +53,17 @@ class Block:
                 return np.full(shape, FULL, np.uint8)
             self._draw(pool.take_mask())
         assert self.mask is not None  # drawn now if it was not
-        return mask_states(self.mask, tile_height, tile_width)
+        if self.given is None:
+            return mask_states(self.mask, tile_height, tile_width)
+        # A block at the edge of the data, as most are in the coarsest levels, is not looked at where nothing can be.
+        states = np.full([self.mask.shape[0] // tile_height, self.mask.shape[1] // tile_width], EMPTY, np.uint8)
+        (top, bottom), (left, right) = (
+            (part.start // size, -(-part.stop // size))
+            for part, size in zip(self.given, (tile_height, tile_width), strict=True)
+        )
+        part = self.mask[top * tile_height : bottom * tile_height, left * tile_width : right * tile_width]
+        states[top:bottom, left:right] = mask_states(part, tile_height, tile_width)
+        return states
 
     def give(self, area: Area, lock: Lock, pool: BlockPool, *, full: bool) -> NDArray[np.uint8] | None:
         """Note that a child fills ``area``, which is no other child's.
@@ -60,6 +72,7 @@ class Block:
         """
         spare = None if full or self.mask is not None else pool.take_mask()
         with lock:
+            self.given = area if self.given is None else _around(self.given, area)
             if self.mask is None:
                 if full:
                     self.whole.append(area)
@@ -83,6 +96,12 @@ class Block:
             mask[area] = 255
         self.whole.clear()
         self.mask = mask
+
+
+def _around(first: Area, second: Area) -> Area:
+    """The smallest rectangle that holds both."""
+    rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    return rows, columns
 
 
 class BlockPool:
