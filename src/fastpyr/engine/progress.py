@@ -34,7 +34,8 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], object]
-"""Called from worker threads, one call at a time, after every finished block and slab."""
+"""Called from worker threads, one call at a time, after every finished block and slab; before them, once, when an
+earlier build has left some."""
 
 
 @dataclass(slots=True)

@@ -64,7 +64,8 @@ def build(
             folder ``<name>`` next to it, or become objects whose names start with ``<name>/``.
         config: a BE4 configuration; what else is given wins over it.
         name: pyramid name, when ``descriptor`` is a folder.
-        progress: called with a Progress after every block and slab, from worker threads, one call at a time.
+        progress: called with a Progress after every block and slab, from worker threads, one call at a time, and once
+            before them when an earlier build has left some.
         on_plan: called once with the Plan before work starts.
         warn: called with one-line warnings.
         options: attributes of BuildOptions (``tms``, ``bottom``, ``top``, ``width``, ``height``, ``compression``,
