@@ -19,7 +19,7 @@ from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
 from ..formats import SlabKind
 from ..grid import TileLimits
 from ..kernels import decimate, fill_nodata, reduce2x2
-from ..planning import Link, Plan
+from ..planning import AxisLinks, Link, Plan
 from ..slab.writer import slab_chunks
 from ..store import Staging
 from .assembler import FinishedSlab, SlabAssembler
@@ -329,14 +329,19 @@ class Builder:
             # A picked pixel may lie anywhere in the area it stands for: keep to the footprint of the sources.
             columns = range(max(columns.start, level.limits.min_col), min(columns.stop, level.limits.max_col + 1))
             rows = range(max(rows.start, level.limits.min_row), min(rows.stop, level.limits.max_row + 1))
-        down = [_part(link.tile_rows.targets(row * side + n), rows, target_row * side) for n in range(side)]
-        left = target_column * side
-        across = [_part(link.tile_columns.targets(column * side + n), columns, left) for n in range(side)]
-        if block.present.all():
-            parent.present[down[0].start : down[-1].stop, across[0].start : across[-1].stop] = True
+        down, across = (axis.tolist() for axis in block.present.nonzero())
+        if not down:
             return
-        for y, x in zip(*(axis.tolist() for axis in block.present.nonzero()), strict=True):
-            parent.present[down[y], across[x]] = True
+        box = down[0], down[-1], min(across), max(across)
+        parts = [box]
+        if len(down) != (box[1] - box[0] + 1) * (box[3] - box[2] + 1):  # not all tiles of a rectangle
+            parts = [(y, y, x, x) for y, x in zip(down, across, strict=True)]
+        for top, bottom, left, right in parts:
+            hit_rows = _part(link.tile_rows, row * side + top, row * side + bottom, rows, target_row * side)
+            hit_columns = _part(
+                link.tile_columns, column * side + left, column * side + right, columns, target_column * side
+            )
+            parent.present[hit_rows, hit_columns] = True
 
     def _tiles_of(self, index: int, column: int, row: int) -> tuple[range, range]:
         """Columns and rows of the tiles of a block that exist: edge blocks reach beyond the matrix."""
@@ -404,10 +409,11 @@ class Builder:
         return [(*key, parent) for key, parent in waiting.items() if self._given(key, parent, counts[key])]
 
 
-def _part(tiles: range, among: range, first: int) -> slice:
-    """The part of ``tiles`` that is ``among`` others, counted from tile ``first``."""
-    start, stop = (max(among.start, min(end, among.stop)) - first for end in (tiles.start, tiles.stop))
-    return slice(start, stop)
+def _part(axis: AxisLinks, first: int, last: int, among: range, origin: int) -> slice:
+    """The target tiles that source tiles reach, those that are ``among`` others, counted from tile ``origin``."""
+    start, stop = axis.targets(first).start, axis.targets(last).stop
+    low, high = among.start, among.stop
+    return slice(max(low, min(start, high)) - origin, max(low, min(stop, high)) - origin)
 
 
 def _gift(key: tuple[int, int, int], parent: Block, filled: Area | None) -> Gift:
