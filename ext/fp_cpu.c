@@ -44,7 +44,7 @@ static uint32_t detect(void)
     cpuid(0, 0, r);
     if (r[0] < 7) return 0;
     cpuid(1, 0, r);
-    if (!has(r[2], 1u << 12 | 1u << 27 | 1u << 28)) return 0; /* FMA, OSXSAVE, AVX */
+    if (!has(r[2], 1u << 1 | 1u << 12 | 1u << 27 | 1u << 28)) return 0; /* PCLMULQDQ, FMA, OSXSAVE, AVX */
     uint64_t state = saved_state();
     if ((state & 0x06) != 0x06) return 0; /* XMM, YMM */
     cpuid(7, 0, r);

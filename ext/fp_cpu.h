@@ -5,7 +5,7 @@
 #include "fp_common.h"
 
 /* Paths build on one another: a set flag implies all lower ones. 0 is the generic C path, always there. */
-#define FP_CPU_AVX2 1u      /* AVX2, FMA, BMI1, BMI2 */
+#define FP_CPU_AVX2 1u      /* AVX2, FMA, BMI1, BMI2, PCLMULQDQ */
 #define FP_CPU_AVX512 2u    /* AVX-512 F, BW, VL, DQ */
 #define FP_CPU_AVX512ICL 4u /* AVX-512 VBMI, VBMI2, VNNI */
 #define FP_CPU_NEON 8u      /* Advanced SIMD, baseline of 64-bit ARM */

@@ -70,10 +70,11 @@ static fp_status prepare(fp_deflate *encoder, ptrdiff_t rows, ptrdiff_t cols, si
     p->cols = (size_t)cols * pixel / p->unit;
     p->stride = p->lead + (size_t)cols * pixel;
     p->size = p->rows * p->stride;
-    size_t stream = aligned(p->size + FP_READ_AHEAD), cells = aligned((p->rows * p->cols + FP_CELLS_AHEAD) * 2);
+    size_t pixels = p->rows * p->cols, stream = aligned(p->size + FP_READ_AHEAD);
+    size_t hashes = aligned((pixels + FP_CELLS_AHEAD) * sizeof **p->hashes);
     size_t sequences = (p->size / FP_MIN_MATCH + FP_MAX_SEGMENTS + 1) * sizeof(fp_sequence);
     size_t heads = FP_HASHES * FP_PLACES * sizeof *p->heads;
-    size_t needed = sequences + heads + cells + stream;
+    size_t needed = sequences + heads + FP_HASHES * hashes + stream;
     if (needed > encoder->scratch_size) {
         free(encoder->scratch);
         encoder->scratch = malloc(needed);
@@ -85,10 +86,10 @@ static fp_status prepare(fp_deflate *encoder, ptrdiff_t rows, ptrdiff_t cols, si
     at += sequences;
     p->heads = (uint16_t *)at;
     at += heads;
-    p->cells = (uint16_t *)at;
-    p->stream = at + cells;
+    for (int k = 0; k < FP_HASHES; k++, at += hashes) p->hashes[k] = (uint16_t *)at;
+    p->stream = at;
     memset(p->stream + p->size, 0, FP_READ_AHEAD);
-    memset(p->cells + p->rows * p->cols, 0, FP_CELLS_AHEAD * 2);
+    memset(p->hashes[0] + pixels, 0, FP_CELLS_AHEAD * sizeof **p->hashes);
     return FP_OK;
 }
 
@@ -146,15 +147,7 @@ static void big_endian(uint8_t *at, uint32_t value)
     for (int k = 0; k < 4; k++) at[k] = (uint8_t)(value >> (24 - 8 * k));
 }
 
-static void hash_cells(const uint8_t *row, unsigned unit, size_t cols, uint16_t *cells)
-{
-    /* Pixels of 1 and 2 bytes are too small to be worth a match: their cells look at 3 and 4 bytes. */
-    uint32_t mask = unit & 1 ? 0xFFFFFF : 0xFFFFFFFF;
-    for (size_t x = 0; x < cols; x++)
-        cells[x] = (uint16_t)(((fp_load32(row + x * unit) & mask) * 0x9E3779B1u) >> 16);
-}
-
-/* Rows into the stream, their Adler-32 and the hashes of their cells. */
+/* Rows into the stream, and their Adler-32. */
 static uint32_t gather(fp_parse *p, const fp_view *tile)
 {
     uint32_t adler = 1;
@@ -165,14 +158,13 @@ static uint32_t gather(fp_parse *p, const fp_view *tile)
         memcpy(to + p->lead, fp_row(tile, (ptrdiff_t)y), bytes);
         adler = fp_adler32(adler, to, p->stride);
     }
-    for (size_t y = 0; y < p->rows; y++)
-        hash_cells(p->stream + y * p->stride + p->lead, p->unit, p->cols, p->cells + y * p->cols);
     return adler;
 }
 
 static size_t zlib_stream(fp_parse *p, const fp_view *tile, uint8_t *out)
 {
     uint32_t adler = gather(p, tile);
+    fp_deflate_hash(p);
     fp_deflate_parse(p);
     out[0] = 0x78; /* deflate, a window of 32768 bytes */
     out[1] = 0x9C;

@@ -18,10 +18,14 @@ static int log2_32(uint32_t value)
 /* From the price of symbols to that of distances, extra bits included. */
 static void price_distances(fp_costs *costs, const int *symbols)
 {
-    for (unsigned k = 0; k < 512; k++) {
-        uint32_t distance = k < 256 ? k + 1 : k < 258 ? 257 : ((k - 256) << 7) + 1;
-        unsigned symbol = fp_distance_symbol(distance);
-        costs->distance[k] = symbols[symbol] + (int)(32 * fp_distance_extra(symbol));
+    for (unsigned symbol = 0, first = 0; symbol < FP_DISTANCES; symbol++) { /* `first`: of its distances, less 1 */
+        unsigned extra = fp_distance_extra(symbol), last = first + (1u << extra) - 1;
+        int price = symbols[symbol] + (int)(32 * extra);
+        if (first < 256)
+            for (unsigned k = first; k <= last; k++) costs->distance[k] = price;
+        else
+            for (unsigned k = first >> 7; k <= last >> 7; k++) costs->distance[256 + k] = price;
+        first = last + 1;
     }
 }
 
@@ -29,11 +33,12 @@ static void price_distances(fp_costs *costs, const int *symbols)
 static void value_lengths(fp_costs *costs, unsigned unit, const int *symbols, unsigned byte)
 {
     costs->pixel = (int)(unit * byte / 8);
-    for (unsigned equal = 0; equal <= FP_MAX_MATCH; equal++) {
-        unsigned length = equal - equal % unit;
+    for (unsigned length = 0; length <= FP_MAX_MATCH; length += unit) {
         unsigned symbol = fp_length_symbol[length < FP_MIN_MATCH ? FP_MIN_MATCH : length];
         int price = length < FP_MIN_MATCH ? NEVER : symbols[symbol] + 32 * fp_length_extra[symbol];
-        costs->length[equal] = (int)(length * byte / 8) - price;
+        int64_t worth = (int64_t)(length * byte / 8) - price;
+        int64_t match = worth * ((int64_t)1 << 32) + (int64_t)(length << 16);
+        for (unsigned k = length; k < length + unit && k <= FP_MAX_MATCH; k++) costs->match[k] = match;
     }
 }
 

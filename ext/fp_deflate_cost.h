@@ -6,7 +6,8 @@
 
 typedef struct {
     int literal[256];
-    int length[FP_MAX_MATCH + 1]; /* worth of the whole pixels in so many equal bytes, less the price of the length */
+    int64_t match[FP_MAX_MATCH + 1]; /* by equal bytes: bits 32..63 are the worth of the whole pixels in them, less the
+                                        price of the length; bits 16..31 the length of those pixels */
     int distance[512];            /* by distance - 1 up to 256, then by 256 + (distance - 1) / 128 */
     int pixel;                    /* worth of a pixel, whatever way it is coded */
 } fp_costs;

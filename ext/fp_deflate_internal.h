@@ -15,11 +15,11 @@
 #define FP_END_OF_BLOCK 256
 #define FP_MAX_SEGMENTS 64
 #define FP_READ_AHEAD 128   /* bytes behind the stream that vector compares may read */
-#define FP_CELLS_AHEAD 8   /* cells behind the last one that hashes read */
+#define FP_CELLS_AHEAD 8    /* pixels behind the last one whose hashes are read */
 #define FP_HASH_BITS 12
 #define FP_HASHES 3
 #define FP_PLACES (1 << FP_HASH_BITS) /* of a table */
-#define LEAST_SEGMENT 12288 /* bytes of the stream */
+#define LEAST_SEGMENT 24576 /* bytes of the stream */
 
 /* `literals` bytes as they are, then `length` bytes (0: nothing) from `distance` bytes back. */
 typedef struct {
@@ -50,7 +50,7 @@ typedef struct {
     size_t rows, cols;
     unsigned lead; /* filter bytes before each row: 0 or 1 */
     unsigned unit; /* bytes that make a pixel, 1..4 */
-    uint16_t *cells; /* per pixel, hash of the pixel (of what starts there when pixels are small) */
+    uint16_t *hashes[FP_HASHES]; /* of the next 1, 3, 6 pixels (of what starts there when they are small), by pixel */
     uint16_t *heads; /* FP_HASHES tables of the parser */
     fp_sequence *sequences;
     fp_segment segments[FP_MAX_SEGMENTS];
@@ -114,6 +114,9 @@ FP_INLINE void fp_store64(void *at, uint64_t value)
 #endif
     memcpy(at, &value, 8);
 }
+
+/* Fills `hashes`. */
+void fp_deflate_hash(const fp_parse *parse);
 
 /* Finds sequences that make the stream, and cuts them into segments. The stream has at least one pixel. */
 void fp_deflate_parse(fp_parse *parse);

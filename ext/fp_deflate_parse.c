@@ -1,8 +1,9 @@
 /* From bytes to literals and matches, in one pass without looking back.
  *
  * Only whole pixels are looked for and taken: in an image, what starts elsewhere is chance. Candidates are the pixel
- * above, and where the next 1, 3 and 6 pixels were seen last (when pixels are small: 3 bytes and some more). All are
- * compared, and the one that saves most is taken at once. Of what a match covers, the first pixels are remembered. */
+ * above and, unless that one is equal for long, where the next 1, 3 and 6 pixels were seen last (when pixels are small:
+ * 3 bytes and some more). All are compared, and the one that saves most is taken at once. Of what a match covers, the first pixels are remembered: groups of them, and
+ * the first one alone. */
 #include "fp_cpu.h"
 #include "fp_deflate_cost.h"
 
@@ -10,14 +11,15 @@
 #include <immintrin.h>
 #endif
 
-#define REMEMBERED 16 /* pixels of a match */
+#define REMEMBERED 6  /* pixels of a match */
+#define LONG_ABOVE 24 /* equal bytes above that are not compared with other places */
 
 /* Where the parser stands. Sizes fit 32 bits: FP_DEFLATE_MAX_TILE. */
 typedef struct {
     fp_parse *parse;
     const uint8_t *stream;
-    const uint16_t *cells;
-    uint16_t *heads;             /* where the next 1, 3, 6 cells were last, by their hash; modulo 65536 */
+    const uint16_t *hashes[FP_HASHES]; /* of the next 1, 3, 6 pixels, by pixel */
+    uint16_t *heads;             /* where the next 1, 3, 6 pixels were last, by their hash; modulo 65536 */
     fp_sequence *sequences;      /* the next one */
     uint32_t at, size;           /* in the stream */
     uint32_t in_row, stride;     /* of `at`; the filter byte is 0 */
@@ -29,25 +31,8 @@ typedef struct {
     fp_histogram *used; /* of the segment */
     fp_histogram past;
     fp_costs costs;
-    uint16_t whole[FP_MAX_MATCH + 1];  /* the largest multiple of the unit that is not larger */
     uint16_t pixels[FP_MAX_MATCH + 1]; /* whole pixels in so many bytes */
 } fp_walk;
-
-typedef struct {
-    uint32_t one, three, six;
-} fp_places;
-
-/* Places in the tables of the next 1, 3 and 6 cells. */
-FP_INLINE fp_places places(const uint16_t *cell)
-{
-    uint64_t three = fp_load64(cell) << 16, next = fp_load64(cell + 3) << 16;
-    uint64_t product = three * 0x9E3779B97F4A7C15u;
-    fp_places at;
-    at.one = cell[0] & ((1u << FP_HASH_BITS) - 1);
-    at.three = (uint32_t)(product >> (64 - FP_HASH_BITS));
-    at.six = (uint32_t)((product + next * 0xD6E8FEB86659FD93u) >> (64 - FP_HASH_BITS));
-    return at;
-}
 
 static void open_segment(fp_walk *w)
 {
@@ -69,6 +54,9 @@ static FP_NOINLINE void next_segment(fp_walk *w)
     fp_segment *segment = &parse->segments[parse->segment_count - 1];
     segment->sequences = (size_t)(w->sequences - w->segment_first);
     segment->bytes = w->at - w->segment_start;
+    for (unsigned i = 0; i < FP_LENGTHS; i++)
+        w->used->extra += w->used->literal[FP_END_OF_BLOCK + 1 + i] * fp_length_extra[i];
+    for (unsigned i = 0; i < FP_DISTANCES; i++) w->used->extra += w->used->distance[i] * fp_distance_extra(i);
     if (w->at == w->size) return;
     /* Prices change little later on, and asking for them is not free. */
     fp_costs_learn(&w->costs, w->unit, &w->past, segment);
@@ -84,27 +72,13 @@ FP_INLINE int literal_cost(const fp_walk *w, const uint8_t *here)
     return cost;
 }
 
-FP_INLINE void walk_bytes(fp_walk *w, unsigned bytes)
+static void walk_bytes(fp_walk *w, unsigned bytes)
 {
     const uint8_t *here = w->stream + w->at;
-    uint32_t *used = w->used->literal;
-    if (bytes) used[here[0]]++;
-    if (bytes > 1) used[here[1]]++;
-    if (bytes > 2) used[here[2]]++;
-    if (bytes > 3) used[here[3]]++;
+    for (unsigned k = 0; k < bytes; k++) w->used->literal[here[k]]++;
     w->literals += bytes;
     w->at += bytes;
     w->in_row += bytes;
-}
-
-/* Behind a pixel or a match: the filter byte of the next row, the next segment. */
-FP_INLINE void walk_settle(fp_walk *w)
-{
-    if (w->in_row == w->stride) {
-        w->in_row = 0;
-        if (w->at < w->size) walk_bytes(w, w->lead);
-    }
-    if (w->at >= w->segment_end) next_segment(w);
 }
 
 static void walk_start(fp_walk *w, fp_parse *parse)
@@ -112,7 +86,7 @@ static void walk_start(fp_walk *w, fp_parse *parse)
     memset(w, 0, sizeof *w);
     w->parse = parse;
     w->stream = parse->stream;
-    w->cells = parse->cells;
+    for (int k = 0; k < FP_HASHES; k++) w->hashes[k] = parse->hashes[k];
     w->heads = parse->heads;
     w->sequences = parse->sequences;
     w->size = (uint32_t)parse->size;
@@ -121,10 +95,7 @@ static void walk_start(fp_walk *w, fp_parse *parse)
     w->unit = parse->unit;
     uint32_t share = w->size / FP_MAX_SEGMENTS + 1;
     w->segment_size = share < LEAST_SEGMENT ? LEAST_SEGMENT : share;
-    for (unsigned n = 0; n <= FP_MAX_MATCH; n++) {
-        w->pixels[n] = (uint16_t)(n / parse->unit);
-        w->whole[n] = (uint16_t)(n - n % parse->unit);
-    }
+    for (unsigned n = 0; n <= FP_MAX_MATCH; n++) w->pixels[n] = (uint16_t)(n / parse->unit);
     memset(parse->heads, 0, FP_HASHES * FP_PLACES * sizeof *parse->heads);
     fp_costs_start(&w->costs, parse->unit);
     parse->segment_count = 0;
@@ -132,42 +103,19 @@ static void walk_start(fp_walk *w, fp_parse *parse)
     walk_bytes(w, w->lead);
     walk_bytes(w, w->unit); /* nothing to look back at */
     w->pixel = 1;
-    walk_settle(w);
-}
-
-/* `length` cut so that a match from here that goes beyond the row ends with a pixel. */
-static FP_NOINLINE unsigned whole_pixels(const fp_walk *w, unsigned length)
-{
-    uint32_t end = w->in_row + length;
-    while (end > w->stride) end -= w->stride;
-    return length - (end - w->lead) % w->unit;
-}
-
-FP_INLINE void walk_pixel(fp_walk *w)
-{
-    walk_bytes(w, w->unit);
-    w->pixel++;
-    walk_settle(w);
-}
-
-FP_INLINE void walk_match(fp_walk *w, unsigned length, uint32_t distance)
-{
-    unsigned symbol = fp_length_symbol[length], far = fp_distance_symbol(distance);
-    w->used->literal[FP_END_OF_BLOCK + 1 + symbol]++;
-    w->used->distance[far]++;
-    w->used->extra += fp_length_extra[symbol] + fp_distance_extra(far);
-    *w->sequences++ = (fp_sequence){w->literals, (uint16_t)length, (uint16_t)distance};
-    w->literals = 0;
-    w->at += length;
-    uint32_t end = w->in_row + length, start = w->in_row;
-    while (end > w->stride) {
-        w->pixel += w->pixels[w->stride - start];
-        end -= w->stride;
-        start = w->lead;
+    if (w->in_row == w->stride) { /* one pixel wide */
+        w->in_row = 0;
+        if (w->at < w->size) walk_bytes(w, w->lead);
     }
-    w->pixel += w->pixels[end - start];
-    w->in_row = end;
-    walk_settle(w);
+}
+
+/* What is in fp_costs.match, for a match that goes beyond the row: cut so that it ends with a pixel there. */
+static FP_NOINLINE int64_t crossing(const fp_walk *w, uint32_t in_row, unsigned equal)
+{
+    uint32_t end = in_row + equal;
+    while (end > w->stride) end -= w->stride;
+    uint32_t length = equal - (end - w->lead) % w->unit;
+    return (w->costs.match[length] & ~(int64_t)UINT32_MAX) + (int64_t)(length << 16);
 }
 
 static inline unsigned equal_generic(const uint8_t *a, const uint8_t *b, unsigned limit)

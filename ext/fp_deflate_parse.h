@@ -10,49 +10,82 @@
         uint32_t far = (uint32_t)(distance_) - 1;                                                                \
         far = 1 + (far & (0u - (uint32_t)(far < reach)));                                                        \
         unsigned same = FP_PARSE_EQUAL(here, here - far, most);                                                  \
-        if (same > in_row) same = whole_pixels(w, same);                                                         \
-        int64_t worth = (int64_t)w->costs.length[same] - fp_distance_cost(&w->costs, far);                       \
-        int64_t choice = worth * ((int64_t)1 << 32) + (int64_t)(same << 16 | (far & 0xFFFF));                    \
+        int64_t worth = same > rest ? crossing(w, in_row, same) : w->costs.match[same];                          \
+        int64_t choice = worth - fp_distance_cost(&w->costs, far) * ((int64_t)1 << 32) + (far & 0xFFFF);         \
         best = choice > best ? choice : best;                                                                    \
     } while (0)
 
-/* Sequences of a whole tile. */
+#define FP_CHOSEN ((unsigned)(best >> 16) & 0xFFFF)
+
+/* Sequences of a whole tile. Where it stands is kept out of the struct: what is counted could lie there, as far as the
+ * compiler knows. */
 FP_PARSE_TARGET
 static void FP_PARSE_NAME(fp_walk *w)
 {
     const uint8_t *const stream = w->stream;
-    const uint32_t size = w->size;
+    const uint16_t *const hash_one = w->hashes[0], *const hash_three = w->hashes[1], *const hash_six = w->hashes[2];
     uint16_t *const one = w->heads, *const three = one + FP_PLACES, *const six = three + FP_PLACES;
-    while (w->at < size) {
-        const uint8_t *here = stream + w->at;
-        const uint16_t *cell = w->cells + w->pixel;
-        fp_places p = places(cell);
-        uint16_t low = (uint16_t)w->at;
-        uint32_t far1 = (uint16_t)(low - one[p.one]), far3 = (uint16_t)(low - three[p.three]);
-        uint32_t far6 = (uint16_t)(low - six[p.six]);
-        one[p.one] = three[p.three] = six[p.six] = low;
-        const uint32_t reach = w->at < FP_WINDOW ? w->at : FP_WINDOW;
-        const uint32_t left = size - w->at, in_row = w->stride - w->in_row;
+    const uint32_t size = w->size, stride = w->stride, unit = w->unit, lead = w->lead;
+    uint32_t at = w->at, in_row = w->in_row, pixel = w->pixel, literals = w->literals;
+    while (at < size) {
+        const uint8_t *here = stream + at;
+        const uint32_t reach = at < FP_WINDOW ? at : FP_WINDOW, left = size - at, rest = stride - in_row;
         const unsigned most = left < FP_MAX_MATCH ? left : FP_MAX_MATCH;
+        uint32_t *const used = w->used->literal;
         int64_t best = ((int64_t)w->costs.pixel - literal_cost(w, here)) * ((int64_t)1 << 32);
-        FP_TRY(w->stride);
-        FP_TRY(far6);
-        FP_TRY(far3);
-        FP_TRY(far1);
-        unsigned length = (unsigned)(best >> 16) & 0xFFFF;
+        FP_TRY(stride);
+        if (FP_CHOSEN < LONG_ABOVE) {
+            uint16_t low = (uint16_t)at;
+            uint32_t far1 = (uint16_t)(low - one[hash_one[pixel]]), far3 = (uint16_t)(low - three[hash_three[pixel]]);
+            uint32_t far6 = (uint16_t)(low - six[hash_six[pixel]]);
+            FP_TRY(far6);
+            FP_TRY(far3);
+            FP_TRY(far1);
+        }
+        unsigned length = FP_CHOSEN, covered = 1;
         if (!length) {
-            walk_pixel(w);
-            continue;
+            one[hash_one[pixel]] = three[hash_three[pixel]] = six[hash_six[pixel]] = (uint16_t)at;
+            for (unsigned k = 0; k < unit; k++) used[here[k]]++;
+            literals += length = unit;
+        } else {
+            covered = w->pixels[length < rest ? length : rest];
+            one[hash_one[pixel]] = (uint16_t)at;
+            for (unsigned k = 0; k < REMEMBERED; k++) {
+                uint32_t ahead = k < covered ? k : covered - 1, x = pixel + ahead;
+                three[hash_three[x]] = six[hash_six[x]] = (uint16_t)(at + ahead * unit);
+            }
+            uint32_t distance = (uint32_t)best & 0xFFFF;
+            used[FP_END_OF_BLOCK + 1 + fp_length_symbol[length]]++;
+            w->used->distance[fp_distance_symbol(distance)]++;
+            *w->sequences++ = (fp_sequence){literals, (uint16_t)length, (uint16_t)distance};
+            literals = 0;
         }
-        if (length <= in_row) length = w->whole[length];
-        unsigned covered = w->pixels[length < in_row ? length : in_row];
-        for (unsigned k = 1; k < covered && k < REMEMBERED; k++) {
-            p = places(cell + k);
-            low = (uint16_t)(low + w->unit);
-            one[p.one] = three[p.three] = six[p.six] = low;
+        at += length;
+        pixel += covered;
+        in_row += length;
+        while (in_row > stride) { /* `covered` ended with the row */
+            in_row -= stride;
+            uint32_t end = in_row < stride ? in_row : stride;
+            pixel += w->pixels[end - lead];
         }
-        walk_match(w, length, (uint32_t)best & 0xFFFF);
+        if (in_row == stride) {
+            in_row = 0;
+            if (lead && at < size) {
+                used[stream[at++]]++;
+                in_row = 1;
+                literals++;
+            }
+        }
+        if (at >= w->segment_end) {
+            w->literals = literals;
+            w->at = at;
+            next_segment(w);
+            literals = 0;
+        }
     }
+    w->literals = literals;
+    w->at = at;
 }
 
 #undef FP_TRY
+#undef FP_CHOSEN

@@ -39,7 +39,7 @@ zlib 6         6572 / 162078  6418 / 27040
 """
 
 _LAST_ISAL_LEVEL = 2  # level 3 of ISA-L takes longer and is not smaller on maps
-_LAST_NATIVE_LEVEL = 8  # from 9 on, libdeflate is smaller on drawn tiles too
+_FIRST_NATIVE_LEVEL, _LAST_NATIVE_LEVEL = 2, 8  # from 9 on, libdeflate is smaller on drawn tiles too
 _ONE_COLOUR, _DRAWN = 2, 1  # of _native.flat_tiles
 
 
@@ -57,7 +57,7 @@ def deflater(level: int = DEFAULT_LEVEL) -> Compress:
 
 
 class MixedEncoder(TileEncoder):
-    """Tiles of one colour and, at middle levels, drawn tiles (see ``_native.flat_tiles``) by the native encoder, which
+    """Tiles of one colour and, at levels 2 to 8, drawn tiles (see ``_native.flat_tiles``) by the native encoder, which
     finds whole pixels, a block in one call; all others by a general one."""
 
     remembers_constants = False  # the native encoder does
@@ -67,7 +67,7 @@ class MixedEncoder(TileEncoder):
         effort = DEFAULT_LEVEL if level is None else level
         self._compress = deflater(effort)
         self._native = _native.DeflateEncoder(png)
-        self._least = _DRAWN if _LAST_ISAL_LEVEL < effort <= _LAST_NATIVE_LEVEL else _ONE_COLOUR
+        self._least = _DRAWN if _FIRST_NATIVE_LEVEL <= effort <= _LAST_NATIVE_LEVEL else _ONE_COLOUR
 
     def _pack(self, tile: npt.NDArray[Any]) -> bytes:
         if _native.flat_tiles(tile, self.tile_height, self.tile_width)[0] < self._least:
