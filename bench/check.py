@@ -66,8 +66,10 @@ def check_pyramid(uri: Path, source: Input, bottom: int, interpolation: str) -> 
     return _judge(source, bottom, interpolation, reader, present, tiles, size, lossy)
 
 
-def check_folder(folder: Path, layout: str, source: Input, bottom: int, interpolation: str) -> Verdict:
-    """The output of a rival. ``layout`` as in ``Rival``."""
+def check_folder(
+    folder: Path, layout: str, source: Input, bottom: int, interpolation: str, overviews: bool = True
+) -> Verdict:
+    """The output of a rival. ``layout`` and ``overviews`` as in ``Rival``."""
     if layout == "cog":
         return _check_cog(folder / "cog.tif", source, bottom, interpolation)
     # vips adds one file that is no tile
@@ -85,7 +87,8 @@ def check_folder(folder: Path, layout: str, source: Input, bottom: int, interpol
         path = locate(level, column, row)
         return path is None or path.exists()
 
-    return _judge(source, bottom, interpolation, read, present, len(files), size, suffix != ".png")
+    lossy = suffix != ".png"
+    return _judge(source, bottom, interpolation, read, present, len(files), size, lossy, overviews=overviews)
 
 
 def _grid_levels(folder: Path, suffix: str) -> Callable[[int, int, int], Path | None]:
@@ -151,6 +154,7 @@ def _judge(
     size: int,
     lossy: bool,
     note: str = "",
+    overviews: bool = True,
 ) -> Verdict:
     missing = [tile for tile in _footprint(source, bottom) if not present(*tile)]
     if missing:
@@ -166,7 +170,21 @@ def _judge(
         quality, good = _compare(got[:, :, : exact.shape[2]], exact, inside, interpolation, lossy)
         close &= good
         worst = quality if worst is None else (max if exact.dtype == np.float32 else min)(worst, quality)
+    if close and overviews and not lossy and not all(_is_mean(read, *spot) for spot in _spots(source, bottom)):
+        return Verdict(False, tiles, size, round(worst or 0.0, 4), "overviews are not means of 2 x 2 pixels")
     return Verdict(close, tiles, size, round(worst or 0.0, 4), note if close else "pixels are off")
+
+
+def _is_mean(read: Reader, level: int, column: int, row: int) -> bool:
+    """Whether the tile above one at the bottom holds the means of its four; True where they are not there to be read,
+    or hold heights, whose holes have a say."""
+    above, column, row = read(level - 1, column // 2, row // 2), column // 2 * 2, row // 2 * 2
+    four = [[read(level, column + x, row + y) for x in (0, 1)] for y in (0, 1)]
+    if above is None or above.dtype != np.uint8 or any(tile is None for pair in four for tile in pair):
+        return True
+    pixels = np.concatenate([np.concatenate(pair, 1) for pair in four]).astype(np.float64)  # type: ignore[arg-type]
+    means = pixels.reshape(_TILE, 2, _TILE, 2, -1).mean(axis=(1, 3))
+    return above.shape == means.shape and _psnr(above, means) >= _LOSSLESS_PSNR
 
 
 def _compare(

@@ -73,14 +73,14 @@ class Job:
         rival: Rival = RIVALS[name]
         assert self.task is not None
         assert self.source is not None
-        task, source = self.task, self.source
+        task, source, method = self.task, self.source, _RESAMPLING[self.interpolation]
         rival.argv(task(Path("nowhere"))) if rival.layout != "cog" else rival.version()
         return Contender(
             name,
             rival.label,
             "rival",
             lambda out: [rival.argv(task(out))],
-            lambda out: check_folder(out, rival.layout, source, self.bottom, _RESAMPLING[self.interpolation]),
+            lambda out: check_folder(out, rival.layout, source, self.bottom, method, rival.overviews),
             f"{rival.package} {rival.version()}",
             rival.slow,
         )
@@ -201,7 +201,8 @@ def scan8k() -> Job:
     targets = [_against("raster-tile", "cpu", 10), Target("bytes at most gdal raster tile's", bytes_ratio, 1.0)]
     return _whole(
         "scan8k", "scan8k, EPSG:2154, 5 m -> PM 15..0, PNG, nearest", Input("scan", 8192), bottom=15,
-        compression="png", interpolation="nn", rivals=("raster-tile", "cog"), targets=targets,
+        compression="png", interpolation="nn", rivals=("raster-tile", "raster-tile-nearest", "cog"),
+        targets=targets,
     )  # fmt: skip
 
 

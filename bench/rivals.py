@@ -40,6 +40,8 @@ class Rival:
     layout: str
     command: Callable[[Task, Path], list[str]]
     slow: bool = False
+    overviews: bool = True
+    """Whether coarser levels are asked to hold means of 2 x 2 pixels, as ours do."""
 
     def version(self) -> str:
         return environment(self.environment).versions[self.package]
@@ -49,12 +51,16 @@ class Rival:
         return self.command(task, environment(self.environment).python)
 
 
-def _raster_tile(task: Task, python: Path) -> list[str]:
+def _raster_tile(task: Task, python: Path, overviews: str = "average") -> list[str]:
     form = {"jpeg": ["--output-format", "JPEG", "--creation-option", "QUALITY=75"], "png": ["--output-format", "PNG"]}
     words = ["--tiling-scheme", "WebMercatorQuad", "--min-zoom", "0", "--max-zoom", str(task.bottom)]
-    words += ["--resampling", task.resampling, "--overview-resampling", _overviews(task), *form[task.tiles]]
+    words += ["--resampling", task.resampling, "--overview-resampling", overviews, *form[task.tiles]]
     words += ["--num-threads", "2", "--parallel-method", "thread", "--webviewer", "none", "--no-alpha"]
     return [str(python), str(_FOREIGN / "gdal_algorithm.py"), "raster", "tile", *words, str(task.source), str(task.out)]
+
+
+def _raster_tile_nearest(task: Task, python: Path) -> list[str]:
+    return _raster_tile(task, python, "nearest")
 
 
 def _cog(task: Task, python: Path) -> list[str]:
@@ -62,7 +68,7 @@ def _cog(task: Task, python: Path) -> list[str]:
     task.out.mkdir(parents=True)
     program = str(_FOREIGN / "gdal_cog.py")
     target = str(task.out / "cog.tif")
-    words = [str(task.source), target, str(task.bottom), compression, task.resampling, _overviews(task)]
+    words = [str(task.source), target, str(task.bottom), compression, task.resampling, "average"]
     return [str(python), program, *words]
 
 
@@ -82,12 +88,16 @@ def _dzsave(task: Task, python: Path) -> list[str]:
     return [str(python), str(_FOREIGN / "vips_dzsave.py"), str(task.source), str(task.out), task.tiles]
 
 
-def _overviews(task: Task) -> str:
-    return "nearest" if task.resampling == "nearest" else "average"
-
-
 RIVALS = {
     "raster-tile": Rival("gdal raster tile", "gdal", "rasterio", "zxy", _raster_tile),
+    "raster-tile-nearest": Rival(
+        "gdal raster tile, overviews by nearest: other pixels",
+        "gdal",
+        "rasterio",
+        "zxy",
+        _raster_tile_nearest,
+        overviews=False,
+    ),
     "cog": Rival("GDAL COG with overviews", "gdal", "rasterio", "cog", _cog),
     "vips": Rival("vips dzsave (image already warped)", "vips", "pyvips-binary", "zyx-local", _dzsave),
     "rio-tiler": Rival("rio-tiler loop, 2 processes", "rio-tiler", "rio-tiler", "zxy", _rio_tiler, slow=True),

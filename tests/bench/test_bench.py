@@ -161,6 +161,41 @@ class TestCheck:
             path.write_bytes(nodata)
         assert check_folder(tmp_path, "zxy", tiny, 18, "cubic").note == "pixels are off"
 
+    def test_overviews_must_be_means(self, tmp_path):
+        """A map as z/x/y files counts with means above; with every second pixel only where that is not asked."""
+        import io
+
+        from PIL import Image
+
+        import fastpyr
+        from bench.check import check_folder, check_pyramid
+        from bench.data import Input
+
+        scan, uri, folder = Input("scan", 2048), tmp_path / "SCAN.json", tmp_path / "zxy"
+        fastpyr.build(scan.path(), uri, tms="PM", compression="png", interpolation="nn")
+        pyramid = fastpyr.open(uri)
+        bottom = max(int(level.id) for level in pyramid.levels)
+        assert check_pyramid(uri, scan, bottom, "nearest").correct
+        for level in pyramid.levels:
+            limits = level.limits
+            for column in range(limits.min_col, limits.max_col + 1):
+                for row in range(limits.min_row, limits.max_row + 1):
+                    path = folder / level.id / str(column) / f"{row}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(pyramid.tile_bytes(level.id, column, row))
+        assert check_folder(folder, "zxy", scan, bottom, "nearest").correct
+        for path in (folder / str(bottom - 1)).rglob("*.png"):
+            column, row = 2 * int(path.parent.name), 2 * int(path.stem)
+            four = [[folder / str(bottom) / str(column + x) / f"{row + y}.png" for x in (0, 1)] for y in (0, 1)]
+            if all(tile.exists() for pair in four for tile in pair):
+                pixels = np.concatenate([np.concatenate([np.asarray(Image.open(t)) for t in pair], 1) for pair in four])
+                memory = io.BytesIO()
+                Image.fromarray(np.ascontiguousarray(pixels[::2, ::2])).save(memory, "PNG")
+                path.write_bytes(memory.getvalue())
+        verdict = check_folder(folder, "zxy", scan, bottom, "nearest")
+        assert (verdict.correct, "means" in verdict.note) == (False, True)
+        assert check_folder(folder, "zxy", scan, bottom, "nearest", False).correct
+
 
 def test_the_floor_makes_every_tile(tiny, built, tmp_path):
     """As many tiles as the pyramid holds besides nodata ones."""
