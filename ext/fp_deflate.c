@@ -9,6 +9,9 @@
 #define ZLIB_HEAD 2
 #define ZLIB_TAIL 4
 #define SAMPLED 32 /* one row out of so many */
+#define FEW 40     /* sampled pixels to a colour, at least, where colours are few */
+#define COLOUR_BITS 11
+#define COLOUR_WORDS (1 << (COLOUR_BITS - 6))
 
 typedef struct {
     uint8_t pixel[FP_DEFLATE_MAX_PIXEL];
@@ -209,21 +212,52 @@ static fp_status encode_tile(fp_deflate *encoder, const fp_view *tile, size_t pi
     return FP_OK;
 }
 
-/* 2: all pixels are the same; 1: at least half of the sampled ones equal their left neighbour; 0: neither. */
+/* What a sample of the pixels shows. */
+typedef struct {
+    size_t looked, equal; /* to the left neighbour */
+    size_t colours;       /* how many, or a few less; unknown (all) unless pixels have 3 or 4 bytes */
+} fp_sample;
+
+static void sample_row(fp_sample *s, const uint8_t *row, size_t cols, size_t pixel)
+{
+    for (size_t x = 1; x < cols; x++) s->equal += !memcmp(row + x * pixel, row + (x - 1) * pixel, pixel);
+    s->looked += cols - 1;
+    s->colours = s->looked;
+}
+
+/* The same for pixels of 3 or 4 bytes; `seen` has a bit per hash of a colour. */
+static void sample_row_small(fp_sample *s, const uint8_t *row, size_t cols, size_t pixel, uint64_t seen[COLOUR_WORDS])
+{
+    unsigned over = pixel == 3; /* bytes of the pixel before that are loaded, because there may be none behind */
+    uint32_t mask = over ? 0xFFFFFF : 0xFFFFFFFF, last = 0;
+    memcpy(&last, row, pixel);
+    last = fp_load32(&last);
+    for (size_t x = 1; x < cols; x++) {
+        uint32_t value = fp_load32(row + x * pixel - over) >> 8 * over & mask;
+        uint32_t hash = (value * 0x9E3779B1u) >> (32 - COLOUR_BITS);
+        s->equal += value == last;
+        seen[hash >> 6] |= (uint64_t)1 << (hash & 63);
+        last = value;
+    }
+    s->looked += cols - 1;
+}
+
+/* 3: all pixels are the same; 2 and 1: at least half of the sampled ones equal their left neighbour, and for 2 there
+ * are few colours; 0: neither. */
 static int flatness(const fp_view *tile, size_t pixel)
 {
-    size_t looked = 0, equal = 0;
+    fp_sample s = {0, 0, 0};
+    uint64_t seen[COLOUR_WORDS] = {0};
+    int small = pixel == 3 || pixel == 4;
     for (ptrdiff_t y = tile->rows < SAMPLED ? 0 : SAMPLED / 2; y < tile->rows; y += SAMPLED) {
-        const uint8_t *row = fp_row(tile, y);
-        for (size_t x = pixel; x < (size_t)tile->cols * pixel; x += pixel) {
-            size_t same = 0;
-            while (same < pixel && row[x + same] == row[x + same - pixel]) same++;
-            equal += same == pixel;
-            looked++;
-        }
+        if (small) sample_row_small(&s, fp_row(tile, y), (size_t)tile->cols, pixel, seen);
+        else sample_row(&s, fp_row(tile, y), (size_t)tile->cols, pixel);
     }
-    if (equal == looked && is_constant(tile, pixel)) return 2;
-    return 2 * equal >= looked;
+    if (s.equal == s.looked && is_constant(tile, pixel)) return 3;
+    for (int k = 0; k < COLOUR_WORDS; k++)
+        for (uint64_t bits = seen[k]; bits; bits &= bits - 1) s.colours++;
+    if (2 * s.equal < s.looked) return 0;
+    return FEW * s.colours <= s.looked ? 2 : 1;
 }
 
 void fp_deflate_flat_tiles(const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t tile_cols, uint8_t *flat)

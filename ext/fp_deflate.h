@@ -28,8 +28,9 @@ void fp_deflate_free(fp_deflate *encoder);
 fp_status fp_deflate_encode_tiles(fp_deflate *encoder, const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t tile_cols,
                                   const uint8_t *wanted, size_t *ends, int8_t *constants);
 
-/* For each tile of a block, row by row: 2 where it has one colour; 1 where it is drawn rather than photographed, that is
- * where at least half of its pixels (a sample) equal the one to their left: what this encoder is made for; else 0. */
+/* For each tile of a block, row by row: 3 where it has one colour; 2 and 1 where it is drawn rather than photographed,
+ * that is where at least half of its pixels (a sample) equal the one to their left: what this encoder is made for; 2
+ * where, besides, the sample has at most one colour per 40 pixels (of 3 or 4 bytes): it is much smaller here; else 0. */
 void fp_deflate_flat_tiles(const fp_view *block, ptrdiff_t tile_rows, ptrdiff_t tile_cols, uint8_t *flat);
 
 /* The bytes of the last call, until the next one. */

@@ -2,8 +2,8 @@
  *
  * Only whole pixels are looked for and taken: in an image, what starts elsewhere is chance. Candidates are the pixel
  * above and, unless that one is equal for long, where the next 1, 3 and 6 pixels were seen last (when pixels are small:
- * 3 bytes and some more). All are compared, and the one that saves most is taken at once. Of what a match covers, the first pixels are remembered: groups of them, and
- * the first one alone. */
+ * 3 bytes and some more). All are compared, and the one that saves most is taken at once. Of what a match covers, the
+ * first pixels are remembered as starts of groups; alone only the very first. */
 #include "fp_cpu.h"
 #include "fp_deflate_cost.h"
 

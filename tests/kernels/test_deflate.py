@@ -139,9 +139,24 @@ def test_drawings_are_smaller_than_by_isal():
 
 def test_flat_tiles():
     block = np.concatenate([_picture(kind, 64, 64, 3, 1) for kind in ("noise", "constant", "runs")])
-    assert list(_native.flat_tiles(block, 64, 64)) == [0, 2, 1]
-    assert list(_native.flat_tiles(block.astype(np.float32), 64, 64)) == [0, 2, 1]
-    assert list(_native.flat_tiles(block[:, :1], 64, 1)[:2]) == [1, 2]
+    assert list(_native.flat_tiles(block, 64, 64)) == [0, 3, 1]
+    assert list(_native.flat_tiles(block.astype(np.float32), 64, 64)) == [0, 3, 1]
+    assert list(_native.flat_tiles(block[:, :1], 64, 1)[:2]) == [2, 3]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("colours", [2, 48, 56])
+def test_few_colours_are_told(channels, colours):
+    palette = np.random.default_rng(1).permutation(256)[:colours].astype(np.uint8)
+    index = np.arange(256 * 64) // 4 % colours
+    pixels = np.repeat(palette[index].reshape(64, 256, 1), channels, 2)
+    tall = np.concatenate([pixels] * 4)
+    few = channels >= 3 and colours <= 48
+    assert list(_native.flat_tiles(tall, 256, 256)) == [2 if few else 1]
+    guarded = np.ascontiguousarray(tall)[:, ::-1][:, ::-1]
+    assert list(_native.flat_tiles(guarded, 256, 256)) == [2 if few else 1]
+    if channels == 1:
+        assert list(_native.flat_tiles(tall.astype(np.float32), 256, 256)) == [2 if colours <= 48 else 1]
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 31, 32, 33, 63, 64, 65, 79, 80, 200, 5551, 5552, 5553, 70001])

@@ -21,26 +21,27 @@ Compress = Callable[[Any], bytes]
 
 DEFAULT_LEVEL = 2
 """Effort of deflate where nothing else is asked for, 1 to 12: 1 and 2 are ISA-L (the fastest there is), 3 to 12
-libdeflate (smaller, slower); encoders of levels 3 to 8 give drawn tiles to the native encoder. Tiles of one colour are
-always its work.
+libdeflate (smaller, slower). The native encoder has tiles of one colour at all levels, drawn tiles of few colours at
+level 2, and all drawn tiles at levels 3 to 8.
 
-Microseconds and bytes of one 256 x 256 RGB tile with PNG's filter bytes, one core:
+Microseconds and bytes of one 256 x 256 RGB tile of a map scan with PNG's filter bytes, one core, all in one run; the
+overview is the next level, means of 2 x 2 pixels, mostly not drawn:
 
 =============  =============  =============
-level          aerial photo   scanned map
+level          map            its overview
 =============  =============  =============
-1              711 / 174802   346 / 36203
-2              858 / 171882   344 / 35819
-6              2693 / 159267  2355 / 26729
-native         -              650 / 26200
-12             10416 / 148574 66399 / 23201
-zlib 6         6572 / 162078  6418 / 27040
+1              263 / 23723    321 / 42091
+2              244 / 23668    325 / 41443
+6              1609 / 15852   1874 / 32869
+native         382 / 15760    859 / 35359
+12             78314 / 12759  53327 / 29743
+zlib 6         3978 / 15459   6179 / 34493
 =============  =============  =============
 """
 
 _LAST_ISAL_LEVEL = 2  # level 3 of ISA-L takes longer and is not smaller on maps
-_FIRST_NATIVE_LEVEL, _LAST_NATIVE_LEVEL = 2, 8  # from 9 on, libdeflate is smaller on drawn tiles too
-_ONE_COLOUR, _DRAWN = 2, 1  # of _native.flat_tiles
+_LAST_NATIVE_LEVEL = 8  # from 9 on, libdeflate is smaller on drawn tiles too
+_ONE_COLOUR, _FEW_COLOURS, _DRAWN = 3, 2, 1  # of _native.flat_tiles
 
 
 def deflater(level: int = DEFAULT_LEVEL) -> Compress:
@@ -56,9 +57,17 @@ def deflater(level: int = DEFAULT_LEVEL) -> Compress:
     return lambda data: bytes(deflate_encode(data, level))
 
 
+def _least_flat(level: int) -> int:
+    """From what value of ``_native.flat_tiles`` on tiles are the native encoder's at that level of effort."""
+    if level == 1 or level > _LAST_NATIVE_LEVEL:
+        return _ONE_COLOUR
+    return _FEW_COLOURS if level <= _LAST_ISAL_LEVEL else _DRAWN
+
+
 class MixedEncoder(TileEncoder):
-    """Tiles of one colour and, at levels 2 to 8, drawn tiles (see ``_native.flat_tiles``) by the native encoder, which
-    finds whole pixels, a block in one call; all others by a general one."""
+    """Tiles of one colour, at level 2 drawn ones of few colours, at levels 3 to 8 all drawn ones (see
+    ``_native.flat_tiles``) by the native encoder, which finds whole pixels, a block in one call; all others by a
+    general one."""
 
     remembers_constants = False  # the native encoder does
 
@@ -67,7 +76,7 @@ class MixedEncoder(TileEncoder):
         effort = DEFAULT_LEVEL if level is None else level
         self._compress = deflater(effort)
         self._native = _native.DeflateEncoder(png)
-        self._least = _DRAWN if _FIRST_NATIVE_LEVEL <= effort <= _LAST_NATIVE_LEVEL else _ONE_COLOUR
+        self._least = _least_flat(effort)
 
     def _pack(self, tile: npt.NDArray[Any]) -> bytes:
         if _native.flat_tiles(tile, self.tile_height, self.tile_width)[0] < self._least:
