@@ -176,34 +176,35 @@ STEP = st.tuples(
     skip=st.booleans(),
     block=st.sampled_from([8, 16, 24]),
 )
-def test_any_mosaic_is_a_paste(new_url, steps, method, skip, block) -> None:
+def test_any_mosaic_is_a_paste(database: Geodatabase, steps, method, skip, block) -> None:
     """Against a NumPy canvas; the pyramid against one built from scratch over the same origin."""
     base, base_mask = raster((40, 50))
     canvas, known = np.zeros((400, 400), np.uint8), np.zeros((400, 400), np.uint8)
     canvas[150:190, 150:200], known[150:190, 150:200] = base, base_mask
     left, top, right, bottom = 0, 0, 50, 40
-    with Geodatabase.create(new_url()) as database:
-        options = {"block": block, "interpolation": method, "skip_level1": skip}
-        dataset = database.import_raster(placed(base, base_mask), "a", **options)
-        for number, (x, y, width, height, mode) in enumerate(steps):
-            pixels, mask = raster((height, width), seed=number + 5)
-            dataset.mosaic(placed(pixels, mask, x=x, y=y), mode)
-            here = np.s_[150 + y : 150 + y + height, 150 + x : 150 + x + width]
-            if mode == "merge":
-                np.copyto(canvas[here], pixels, where=mask != 0)
-                known[here] |= mask
-                left, top, right, bottom = min(left, x), min(top, y), max(right, x + width), max(bottom, y + height)
-            else:
-                known[here] &= ~mask
-        inside = np.s_[150 + top : 150 + bottom, 150 + left : 150 + right]
-        assert (dataset.width, dataset.height) == (right - left, bottom - top)
-        assert_reads(dataset, canvas[inside], known[inside])
-        assert dataset.transform == (2, 0, 1000 + 2 * left, 0, -2, 5000 - 2 * top)
-        assert database.dataset("a").state == dataset.state
-        before = all_rows(database, "sde_blk_1")
-        dataset.build_pyramid("auto", method=method, skip_level1=skip)
-        assert all_rows(database, "sde_blk_1") == before
-        assert dataset.check().findings == []
+    if database.lookup("a") is not None:  # of the example before
+        database.drop("a")
+    options = {"block": block, "interpolation": method, "skip_level1": skip}
+    dataset = database.import_raster(placed(base, base_mask), "a", **options)
+    for number, (x, y, width, height, mode) in enumerate(steps):
+        pixels, mask = raster((height, width), seed=number + 5)
+        dataset.mosaic(placed(pixels, mask, x=x, y=y), mode)
+        here = np.s_[150 + y : 150 + y + height, 150 + x : 150 + x + width]
+        if mode == "merge":
+            np.copyto(canvas[here], pixels, where=mask != 0)
+            known[here] |= mask
+            left, top, right, bottom = min(left, x), min(top, y), max(right, x + width), max(bottom, y + height)
+        else:
+            known[here] &= ~mask
+    inside = np.s_[150 + top : 150 + bottom, 150 + left : 150 + right]
+    assert (dataset.width, dataset.height) == (right - left, bottom - top)
+    assert_reads(dataset, canvas[inside], known[inside])
+    assert dataset.transform == (2, 0, 1000 + 2 * left, 0, -2, 5000 - 2 * top)
+    assert database.dataset("a").state == dataset.state
+    before = all_rows(database, "sde_blk_1")
+    dataset.build_pyramid("auto", method=method, skip_level1=skip)
+    assert all_rows(database, "sde_blk_1") == before
+    assert dataset.check().findings == []
 
 
 def test_windows_boxes_levels_and_bands(database: Geodatabase) -> None:
