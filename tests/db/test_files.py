@@ -57,61 +57,58 @@ def test_half_pixel(database: Geodatabase, tmp_path: Path, shape) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "float64"])
-def test_nodata_and_masks_of_files(tmp_path: Path, dtype: str) -> None:
+def test_nodata_and_masks_of_files(database: Geodatabase, tmp_path: Path, dtype: str) -> None:
     rng = np.random.default_rng(2)
     pixels = (rng.normal(50, 20, (2, 60, 70)).clip(0, 100)).astype(dtype)
     pixels[0, :9, :9] = 77
     mask = np.full((60, 70), 255, np.uint8)
     mask[20:30] = 0
-    with Geodatabase.create(tmp_path / "a.sqlite") as database:
-        tagged = database.import_raster(write_tiff(tmp_path / "n.tif", pixels, nodata=77), "tagged", block=16)
-        found, masks = tagged.read_bands()
-        for band in range(2):
-            assert (masks[band] == np.where(pixels[band] == 77, 0, 255)).all()
-            assert (found[band][masks[band] != 0] == pixels[band][masks[band] != 0]).all()
-        masked = database.import_raster(write_tiff(tmp_path / "m.tif", pixels, mask=mask), "masked", block=16)
-        assert (masked.read()[1] == mask).all()
-        masked.export(tmp_path / "back.tif", bbox=(650001, 6859990, 650010, 6859998))
-        with rasterio.open(tmp_path / "back.tif") as back:
-            row, col = round((6860000.3 - back.transform.f) / 0.2), round((back.transform.c - 650000.1) / 0.2)
-            here = np.s_[row : row + back.height, col : col + back.width]
-            assert (back.dataset_mask() == mask[here]).all()
-            valid = mask[here] != 0
-            assert (back.read()[:, valid] == pixels[:, here[0], here[1]][:, valid]).all()
+    tagged = database.import_raster(write_tiff(tmp_path / "n.tif", pixels, nodata=77), "tagged", block=16)
+    found, masks = tagged.read_bands()
+    for band in range(2):
+        assert (masks[band] == np.where(pixels[band] == 77, 0, 255)).all()
+        assert (found[band][masks[band] != 0] == pixels[band][masks[band] != 0]).all()
+    masked = database.import_raster(write_tiff(tmp_path / "m.tif", pixels, mask=mask), "masked", block=16)
+    assert (masked.read()[1] == mask).all()
+    masked.export(tmp_path / "back.tif", bbox=(650001, 6859990, 650010, 6859998))
+    with rasterio.open(tmp_path / "back.tif") as back:
+        row, col = round((6860000.3 - back.transform.f) / 0.2), round((back.transform.c - 650000.1) / 0.2)
+        here = np.s_[row : row + back.height, col : col + back.width]
+        assert (back.dataset_mask() == mask[here]).all()
+        valid = mask[here] != 0
+        assert (back.read()[:, valid] == pixels[:, here[0], here[1]][:, valid]).all()
 
 
-def test_palette_and_bits(tmp_path: Path) -> None:
+def test_palette_and_bits(database: Geodatabase, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     index = rng.integers(0, 4, (50, 60), np.uint8)
     colours = {0: (255, 0, 0, 255), 1: (0, 255, 0, 255), 2: (0, 0, 255, 255), 3: (9, 9, 9, 255)}
     path = write_tiff(tmp_path / "p.tif", index, colours=colours, nbits=2, photometric="palette")
-    with Geodatabase.create(tmp_path / "a.sqlite") as database:
-        dataset = database.import_raster(path, "palette", block=16)
-        assert dataset.pixel_type == "U2"
-        assert dataset.colormap.entries[:4, :3].tolist() == [list(colours[n][:3]) for n in range(4)]
-        assert dataset.state.settings.method == "nearest"
-        dataset.export(tmp_path / "out.tif")
-        with rasterio.open(tmp_path / "out.tif") as out:
-            assert (out.read(1) == index).all()
-            assert out.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "2"
-            assert {n: out.colormap(1)[n] for n in range(4)} == colours
+    dataset = database.import_raster(path, "palette", block=16)
+    assert dataset.pixel_type == "U2"
+    assert dataset.colormap.entries[:4, :3].tolist() == [list(colours[n][:3]) for n in range(4)]
+    assert dataset.state.settings.method == "nearest"
+    dataset.export(tmp_path / "out.tif")
+    with rasterio.open(tmp_path / "out.tif") as out:
+        assert (out.read(1) == index).all()
+        assert out.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "2"
+        assert {n: out.colormap(1)[n] for n in range(4)} == colours
 
 
-def test_several_files_are_one_dataset(tmp_path: Path) -> None:
+def test_several_files_are_one_dataset(database: Geodatabase, tmp_path: Path) -> None:
     pixels = np.random.default_rng(4).integers(0, 255, (3, 64, 100), np.uint8)
     write_tiff(tmp_path / "a.tif", pixels[:, :, :40])
     write_tiff(tmp_path / "b.tif", pixels[:, :, 40:], transform=(0.2, 0, 650008.1, 0, -0.2, 6860000.3))
-    with Geodatabase.create(tmp_path / "a.sqlite") as database:
-        dataset = database.import_raster([tmp_path / "a.tif", tmp_path / "b.tif"], "both", block=32)
-        assert (np.moveaxis(dataset.read()[0], 2, 0) == pixels).all()
+    dataset = database.import_raster([tmp_path / "a.tif", tmp_path / "b.tif"], "both", block=32)
+    assert (np.moveaxis(dataset.read()[0], 2, 0) == pixels).all()
 
 
-def test_store_to_pyramid_and_back(tmp_path: Path) -> None:
+def test_store_to_pyramid_and_back(url: str, tmp_path: Path) -> None:
     """A dataset is a source of a build; a level of the pyramid imports into the store."""
     pixels = np.random.default_rng(5).integers(1, 255, (300, 300, 3), np.uint8)
     box = fastpyr.load_tms("PM").level("16").tile_bounds(33000, 23000)
     cell = fastpyr.load_tms("PM").level("16").cell_size
-    url = f"sqlite:///{tmp_path / 'a.sqlite'}"
+    url = url if "://" in url else f"sqlite:///{url}"
     with Geodatabase.create(url) as database:
         transform = (cell, 0, box.left + 7 * cell, 0, -cell, box.top - 9 * cell)
         database.import_raster(ArrayInput(np.moveaxis(pixels, 2, 0), transform=transform, crs="EPSG:3857"), "ortho")
@@ -128,11 +125,10 @@ def test_store_to_pyramid_and_back(tmp_path: Path) -> None:
         fastpyr.build(f"{url}#nothing", tmp_path / "Q.json", tms="PM")
 
 
-def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pixels = np.random.default_rng(6).integers(0, 16, (100, 120), np.uint8)
     source, more = write_tiff(tmp_path / "in.tif", pixels), tmp_path / "more.tif"
     write_tiff(more, pixels[:50], transform=(0.2, 0, 650000.1 - 4, 0, -0.2, 6860000.3 + 2))
-    url = str(tmp_path / "gdb.sqlite")
     colours, table = tmp_path / "colours.csv", tmp_path / "table.csv"
     colours.write_text("\n".join(f"{n},{n},{n}" for n in range(16)))
     table.write_text("value,label\n" + "\n".join(f"{n},class {n}" for n in range(16)))

@@ -352,6 +352,39 @@ def test_copy_keeps_every_byte(database: Geodatabase, new_url) -> None:
         assert (target.dataset("three").read()[1] == mask).all()
 
 
+@pytest.mark.parametrize("storage", ["binary", "st_raster"])
+def test_what_was_imported_is_described(database: Geodatabase, new_url, storage: str) -> None:
+    """In the raster table, or in the object: the source's name, which copies and changes keep."""
+    pixels, _ = raster((20, 30))
+    source = ArrayInput(pixels, transform=(1, 0, 0, 0, -1, 0), name="folder/world\t" + "x" * 99 + ".tif")
+    dataset = database.import_raster(source, "a", block=16, storage=storage)
+    expected = ("world" + "x" * 99)[:65]
+    assert dataset.describe()["description"] == expected
+    dataset.mosaic(source)
+    with Geodatabase.create(new_url(), database="other") as other:
+        database.copy("a", "b", other)
+        assert other.dataset("b").describe()["description"] == expected
+    if storage == "binary":
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT description FROM sde_ras_1").scalar_one() == expected
+
+
+def test_copied_value_tables(database: Geodatabase, new_url) -> None:
+    """Within a database, where names of constraints are taken, and into another one."""
+    from fastpyr.db.stats import build_vat, read_vat
+
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4) % 5
+    dataset = database.import_raster(ArrayInput(pixels, transform=(1, 0, 0, 0, -1, 0)), "a", block=16)
+    build_vat(dataset, {"label": {n: f"class {n}" for n in range(5)}, "weight": {n: n / 4 for n in range(5)}})
+    rows = read_vat(dataset)
+    assert len(rows) == 5
+    database.copy("a", "b")
+    assert read_vat(database.dataset("b")) == rows
+    with Geodatabase.create(new_url(), database="other") as other:
+        database.copy("a", "c", other)
+        assert read_vat(other.dataset("c")) == rows
+
+
 def test_st_raster_has_three_tables(database: Geodatabase) -> None:
     pixels, mask = raster((100, 120))
     dataset = database.import_raster(placed(pixels, mask), "object", storage="st_raster", block=32)

@@ -78,21 +78,33 @@ class RasterRow:
     name: str
     raster_id: int
     fid: int | None
+    description: str | None = None
+    """Of the raster table: what was imported."""
 
 
 _REAL = frozenset({"block_origin_x", "block_origin_y", "eminx", "eminy", "emaxx", "emaxy"})
 _COLUMNS = tuple(field.name for field in fields(Band))
 
 
-def raster_rows(connection: Connection, tables: RasterTables) -> list[RasterRow]:
-    """The rows of the business table, by object id."""
+def raster_rows(connection: Connection, tables: RasterTables, which: int | str | None = None) -> list[RasterRow]:
+    """The rows of the business table, by object id; those of one object id or name only when it is given."""
     import sqlalchemy as sa
 
-    main = tables.business
-    rows = connection.execute(sa.select(main).order_by(main.c.objectid))
-    if tables.bnd is None:
-        return [RasterRow(row.objectid, row.name, int(_object(row.raster)["raster_id"]), None) for row in rows]
-    return [RasterRow(row.objectid, row.name, row.raster, row.footprint) for row in rows]
+    main, ras = tables.business, tables.ras
+    asked = sa.select(main) if ras is None else sa.select(main, ras.c.description).outerjoin_from(main, ras)
+    if which is not None:
+        asked = asked.where((main.c.objectid if isinstance(which, int) else main.c.name) == which)
+    rows = connection.execute(asked.order_by(main.c.objectid))
+    if ras is not None:
+        return [RasterRow(row.objectid, row.name, row.raster, row.footprint, row.description) for row in rows]
+    objects = [(row, _object(row.raster)) for row in rows]
+    return [RasterRow(row.objectid, row.name, int(item["raster_id"]), None, _described(item)) for row, item in objects]
+
+
+def _described(item: dict[str, Any]) -> str | None:
+    properties = item.get("properties")
+    text = properties.get("description") if isinstance(properties, dict) else None
+    return text[:65] if isinstance(text, str) else None
 
 
 def load_bands(connection: Connection, tables: RasterTables, raster: RasterRow) -> tuple[Band, ...]:
@@ -119,7 +131,8 @@ def insert_raster(connection: Connection, tables: RasterTables, raster: RasterRo
     if tables.bnd is None or tables.ras is None:
         connection.execute(main.insert(), row | {"raster": _object_text(raster, bands)})
         return
-    connection.execute(tables.ras.insert(), {"raster_id": raster.raster_id, "raster_flags": None, "description": None})
+    values = {"raster_id": raster.raster_id, "raster_flags": None, "description": raster.description}
+    connection.execute(tables.ras.insert(), values)
     connection.execute(tables.bnd.insert(), [asdict(band) for band in bands])
     connection.execute(main.insert(), row | {"raster": raster.raster_id, "footprint": raster.fid})
 
@@ -213,5 +226,6 @@ def _object_text(raster: RasterRow, bands: tuple[Band, ...]) -> str:
         }
         for band in bands
     ]
-    whole = {"raster_id": raster.raster_id, "type": "ST_RASTER", "extent": list(extent), "properties": {}}
+    whole: dict[str, Any] = {"raster_id": raster.raster_id, "type": "ST_RASTER", "extent": list(extent)}
+    whole["properties"] = {"description": raster.description}
     return json.dumps(whole | {"rasterband_list": listed})

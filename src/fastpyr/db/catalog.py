@@ -22,6 +22,8 @@ from .state import load_state
 from .window import MAX_READ_BYTES, Masks, Pixels
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from .database import Geodatabase
 
 __all__ = ["CatalogItem", "RasterCatalog"]
@@ -131,21 +133,20 @@ class RasterCatalog:
     def raster(self, which: int | str) -> RasterDataset:
         """One raster, by object id or by name. DatabaseError when there is none."""
         with reading(self.database.engine) as connection:
-            row = self._row(raster_rows(connection, self.entry.tables), which)
-            return RasterDataset(self.database, load_state(connection, self.entry, row))
+            return RasterDataset(self.database, load_state(connection, self.entry, self._row(connection, which)))
 
-    def _row(self, rows: list[RasterRow], which: int | str) -> RasterRow:
-        for row in rows:
-            if which in (row.objectid, row.name):
-                return row
-        raise DatabaseError(f"catalog {self.name} has no raster {str(which)[:80]!r}: it has {len(rows)}")
+    def _row(self, connection: Connection, which: int | str) -> RasterRow:
+        possible = not isinstance(which, int) or abs(which) < 2**31
+        for row in raster_rows(connection, self.entry.tables, which) if possible else ():
+            return row
+        raise DatabaseError(f"catalog {self.name} has no raster {str(which)[:80]!r}")
 
     def delete(self, which: int | str) -> None:
         """Remove one raster with everything that belongs to it."""
         with writing(self.database.engine) as connection:
             lock_entry(connection, self.entry)
             tables = self.entry.tables
-            row = self._row(raster_rows(connection, tables), which)
+            row = self._row(connection, which)
             delete_raster(connection, tables, row, load_bands(connection, tables, row))
             update_layer(connection, self.entry)
 

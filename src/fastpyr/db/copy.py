@@ -10,7 +10,7 @@ from .block_io import BlockWriter
 from .engine import read as reading
 from .engine import write as writing
 from .features import add_features, update_layer
-from .registry import Entry, add_entry, find
+from .registry import Entry, add_entry, find, lock_entry
 from .schema import RasterTables, vat_name
 from .state import load_state
 
@@ -42,6 +42,8 @@ def _copy(
     from .database import refresh_definition
 
     old = find(source, name, database.workspace)
+    if source is connection:  # which sees what others commit meanwhile; ``reading`` does not
+        lock_entry(connection, old)
     new = add_entry(
         connection,
         new_name,
@@ -90,6 +92,8 @@ def _copy_vat(source: Connection, connection: Connection, old: Entry, new: Entry
         return
     table: Any = sa.Table(name, sa.MetaData(), autoload_with=source)
     made = table.to_metadata(sa.MetaData(), name=vat_name(new.rastercolumn_id, object_id))
+    for constraint in made.constraints:
+        constraint.name = None  # the database gives others: those of the old table are taken
     made.create(connection)
     rows = [dict(row._mapping) for row in source.execute(sa.select(table))]
     if rows:

@@ -29,6 +29,7 @@ def describe(dataset: RasterDataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "kind": "raster of a catalog" if entry.is_catalog else "dataset",
+        "description": state.row.description,
         "storage": entry.storage,
         "width": dataset.width,
         "height": dataset.height,

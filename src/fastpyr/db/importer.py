@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -161,15 +162,19 @@ def _new_state(
         for number in range(info.bands)
     )
     fid = ids[0] if entry.layer_id is not None else None
-    row = RasterRow(ids[0], row_name, ids[0], fid)
+    row = RasterRow(ids[0], row_name, ids[0], fid, _plain(os.path.basename(info.name)) or None)
     settings = Settings(options.quality, options.pyramid, (), options.skip_level1, method)
     return RasterState(entry, row, bands, info.wkt, affine, settings)
 
 
 def _band_name(given: str | None, number: int) -> str:
     """A band's name: printable, of the length that the column has."""
-    plain = "".join(c for c in given or "" if c.isprintable()).strip()
-    return plain[:65] or f"Band_{number + 1}"
+    return _plain(given or "") or f"Band_{number + 1}"
+
+
+def _plain(text: str) -> str:
+    """What of a text can be printed, of the length that columns have."""
+    return "".join(c for c in text if c.isprintable()).strip()[:65]
 
 
 def write_base(
