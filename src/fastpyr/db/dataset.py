@@ -15,7 +15,7 @@ from .block_io import read_aux
 from .blocks import Window
 from .engine import read as reading
 from .state import RasterState, load_state
-from .window import Masks, Pixels, read_window
+from .window import Masks, Pixels, is_one_statement, read_window
 
 if TYPE_CHECKING:
     from .check import CheckReport
@@ -176,7 +176,8 @@ class RasterDataset:
             left, top, right, bottom = window
             asked = Window(left + first.left, top + first.top, right + first.left, bottom + first.top)
         ids = [self._band_id(number) for number in bands or range(1, self.bands + 1)]
-        with reading(self.database.engine) as connection:
+        once = is_one_statement(self.state, ids, level, asked)
+        with reading(self.database.engine, once=once) as connection:
             pool = self.database.pool if (asked.right - asked.left) * (asked.bottom - asked.top) > 1 << 17 else None
             return read_window(connection, self.state, ids, level, asked, pool)
 

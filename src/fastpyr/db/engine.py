@@ -182,10 +182,15 @@ def closing_errors(url: URL) -> Iterator[None]:
 
 
 @contextmanager
-def read(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that only reads: all statements see one state of the database."""
+def read(engine: Engine, *, once: bool = False) -> Iterator[Connection]:
+    """A connection in a transaction that only reads: all statements see one state of the database.
+
+    ``once``: there will be one statement, which sees one state anyway; PostgreSQL is not asked to begin and to end a
+    transaction then, which are two more round trips.
+    """
     with closing_errors(engine.url):
-        options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+        level = "AUTOCOMMIT" if once else "REPEATABLE READ"
+        options = {"isolation_level": level} if engine.dialect.name == "postgresql" else {}
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 

@@ -18,7 +18,7 @@ from .state import RasterState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["MAX_READ_BYTES", "decode_block", "in_order", "read_window"]
+__all__ = ["MAX_READ_BYTES", "decode_block", "in_order", "is_one_statement", "read_window"]
 
 MAX_READ_BYTES = 2**31
 """Largest result of one read, pixels and masks together."""
@@ -105,12 +105,27 @@ def read_window(
     return pixels, masks
 
 
+def is_one_statement(state: RasterState, bands: Sequence[int], level: int, window: Window) -> bool:
+    """Whether ``read_window`` asks the database once at most: then it needs no transaction."""
+    grid = state.grid.level(level)
+    inside = _intersection(window, grid.window)
+    if inside is None:
+        return True
+    rows, cols = grid.blocks_of(inside)
+    return len(rows) <= _rows_at_once(state, bands, cols)
+
+
+def _rows_at_once(state: RasterState, bands: Sequence[int], cols: range) -> int:
+    """Rows of blocks that are asked for at once."""
+    raw = state.block_shape[0] * state.block_shape[1] * state.pixel_type.dtype.itemsize
+    most = max(1, min(_FETCH, _FETCH_BYTES // raw))
+    return max(1, most // max(1, len(cols) * len(bands)))
+
+
 def _groups(
     connection: Connection, state: RasterState, bands: Sequence[int], level: int, rows: range, cols: range
 ) -> Iterator[list[StoredBlock]]:
-    raw = state.block_shape[0] * state.block_shape[1] * state.pixel_type.dtype.itemsize
-    most = max(1, min(_FETCH, _FETCH_BYTES // raw))
-    step = max(1, most // max(1, len(cols) * len(bands)))
+    step = _rows_at_once(state, bands, cols)
     for first in range(rows.start, rows.stop, step):
         some = range(first, min(first + step, rows.stop))
         group: list[StoredBlock] = []
