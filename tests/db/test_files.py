@@ -151,6 +151,8 @@ def test_command_line(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "140 x 110" in fastpyr_db("mosaic", more, url, "world")
     assert json.loads(fastpyr_db("stats", url, "world", "--json"))[0]["count"] == 100 * 120 + 50 * 120 - 40 * 100
     fastpyr_db("pyramid", url, "world", 2, "--interpolation", "bicubic", "--skip-level1")
+    assert json.loads(fastpyr_db("stats", url, "world", "--level", 2, "--json"))[0]["count"] < 1000
+    assert "all right" in fastpyr_db("check", url, "world")  # which looks at the statistics of the base
     fastpyr_db("export", url, "world", tmp_path / "out.tif", "--level", 2)
     fastpyr_db("copy", url, "world", "copied")
     fastpyr_db("create", url, "tiles", "--catalog", "--srs", "EPSG:2154")

@@ -26,18 +26,19 @@ raster_option = click.option("--raster", metavar="ID|NAME", help="One raster of 
 @click.argument("url")
 @click.argument("name")
 @click.option("--build", is_flag=True, help="Count them anew, exactly.")
-@click.option("--level", type=int, default=0, help="Count a pyramid level instead: quick, not exact.")
+@click.option("--level", type=int, default=0, help="Count a pyramid level instead: quick, not exact, not stored.")
 @raster_option
 @json_option
 def stats_verb(url: str, name: str, build: bool, level: int, raster: str | None, as_json: bool) -> None:
-    """Statistics of the bands: those stored, or with --build counted now and stored."""
+    """Statistics of the bands: those stored, with --build counted now and stored, or those of a pyramid level."""
+    if build and level:
+        raise ConfigError("--build counts the base: leave out --level")
     with Geodatabase(url) as opened:
         dataset = open_raster(opened, name, raster)
-        if build or level:
-            dataset.build_statistics(level=level)
+        counted = dataset.build_statistics(level=level) if build or level else None
         rows = []
         for number in range(1, dataset.bands + 1):
-            found = dataset.statistics(number)
+            found = dataset.statistics(number) if counted is None else counted[number - 1]
             facts: dict[str, Any] = {"band": number}
             for what in ("minimum", "maximum", "mean", "std", "count", "nodata_count"):
                 facts[what] = None if found is None else getattr(found, what)

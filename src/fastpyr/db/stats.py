@@ -103,7 +103,7 @@ def _count_absent(total: BandStatistics, pixels: int) -> None:
 
 
 def build_statistics(dataset: RasterDataset, *, level: int = 0, **options: Any) -> list[Statistics]:
-    """Count statistics of every band and store them. ``level`` above 0: approximate, from a pyramid level."""
+    """Count statistics of every band and store them. ``level`` above 0: approximate, of a pyramid level, not stored."""
     from .engine import write
 
     made = []
@@ -117,7 +117,8 @@ def build_statistics(dataset: RasterDataset, *, level: int = 0, **options: Any) 
             pool = dataset.database.pool
             counted = count_statistics(connection, state, number, presences[number], pool, level, **options)
             blob = counted.to_blob()
-            write_aux(connection, state.tables, band, AuxType.STATISTICS, blob)
+            if level == 0:
+                write_aux(connection, state.tables, band, AuxType.STATISTICS, blob)
             made.append(BandStatistics.from_blob(blob, state.pixel_type))
     return made
 
