@@ -165,6 +165,12 @@ class ObjectStaging:
         self.install(overwrite)
         self.finish()
 
+    def arrive(self) -> None:
+        """Wait for the last object. Raises StoreError when one could not be written, or the claim was lost."""
+        self._check_open()
+        self._uploads.wait()
+        self._claim.check()
+
     def install(self, overwrite: bool = False) -> None:
         """Wait for the last object, then take the old pyramid's place; the caller writes list and descriptor.
 
@@ -172,9 +178,7 @@ class ObjectStaging:
         appeared and ``overwrite`` is False. An old pyramid stays as it was in all these cases; only a failure after
         its descriptor was removed leaves none. May be called again then.
         """
-        self._check_open()
-        self._uploads.wait()
-        self._claim.check()
+        self.arrive()
         exists = self._store.exists(f"{self.name}.json")
         if exists and not overwrite:
             raise _taken(self._store, self.name)

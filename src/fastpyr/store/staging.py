@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ..errors import StoreError
 from .atomic import store_error
-from .base import Chunk, leave
+from .base import Chunk, check_key, leave
 from .hidden import HiddenFolder, make_parents, remove_empty, remove_tree
 from .layout import FILE_LAYOUT
 
@@ -70,6 +70,20 @@ class FileStaging:
 
     def get_range(self, key: str, offset: int, size: int) -> bytes:
         return self._tree.get_range(key, offset, size)
+
+    def link(self, key: str, target: str) -> None:
+        """Make an object of the tree a symbolic link to ``target``, a path from the object's folder.
+
+        That path holds before and after ``publish``, when it leads out of the tree. Raises StoreError.
+        """
+        self._check_open()
+        path = self.hidden / check_key(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.symlink_to(target)
+        except OSError as error:
+            raise store_error("write", path, error) from error
 
     def prune(self, keys: Container[str]) -> None:
         """Remove every file but those of ``keys``: what a dead builder had begun. Raises StoreError."""
