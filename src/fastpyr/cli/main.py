@@ -41,6 +41,7 @@ _VERBS = {
     "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
     "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
     "copy": _Verb("copy", "Copy a pyramid to another place, in any kind of storage."),
+    "delete": _Verb("delete", "Remove a pyramid; refused while others link to it."),
     "tms": _Verb("tms", "List the known tile matrix sets, or show one."),
     "db": _Verb("db", "Rasters in a relational database: import, mosaic, read, export."),
     "deliver": _Verb("deliver", "Put a delivery into a platform and await its checks."),
