@@ -172,3 +172,27 @@ def test_rok4_reads_our_list_limits_and_masks(tmp_path: Path) -> None:
     bottom = {(column, row) for kind, level, column, row, _, _ in facts["slabs"] if level == BOTTOM and kind == "DATA"}
     assert bottom == {((COLUMN + c) // 4, (ROW + r) // 2) for c in range(3) for r in range(3)}  # slabs of 4 x 2 tiles
     assert not any(link for *_, link, _ in facts["slabs"])
+
+
+def test_rok4_reads_our_copies_and_their_links(tmp_path: Path) -> None:
+    """A copy whose bottom slabs are made links to those of the first pyramid, and a copy of that."""
+    from stored_pyramids import link_some
+
+    from fastpyr.updates import copy_pyramid
+
+    rok4_python()
+    _, pyramid = build(tmp_path, "png", 3, "uint8", mask=True, width=2, height=2)
+    copy_pyramid(tmp_path / "WAVES.json", tmp_path / "a" / "LINKED.json")
+    linked = link_some(fastpyr.open(tmp_path / "a" / "LINKED.json"), pyramid, lambda ref: ref.level == BOTTOM)
+    copy_pyramid(tmp_path / "a" / "LINKED.json", tmp_path / "b" / "COPY.json")
+    copy_pyramid(tmp_path / "a" / "LINKED.json", tmp_path / "c" / "FLAT.json", path_depth=1, follow_links=True)
+    (tmp_path / "in").mkdir()
+    _, expected = read_with_rok4(tmp_path / "WAVES.json", tmp_path / "in")
+    for name in ("a/LINKED", "b/COPY", "c/FLAT"):
+        facts, tiles = read_with_rok4(tmp_path / f"{name}.json", (tmp_path / name).parent)
+        assert tiles.keys() == expected.keys()
+        for key, tile in tiles.items():
+            np.testing.assert_array_equal(tile, expected[key], key)
+        links = [level for _, level, *_, link, _ in facts["slabs"] if link]
+        assert links == ([] if name == "c/FLAT" else [BOTTOM] * len(linked))
+    assert linked

@@ -138,6 +138,14 @@ class TestLinks:
         assert not (tmp_path / "Y").exists()
         assert not clusters.tray("swift", "tray").objects
 
+    def test_links_need_the_same_path_depth(self, linked: str, tmp_path: Path) -> None:
+        """The list has the owner's path, and other readers count its folders by the copy's depth."""
+        if "://" not in linked:
+            with pytest.raises(ConfigError, match="another path depth than the 1 of the copy"):
+                copy_pyramid(linked, tmp_path / "Y.json", path_depth=1)
+        copy_pyramid(linked, tmp_path / "Y.json", path_depth=1, follow_links=True)
+        assert contents(tmp_path / "Y.json") == contents(linked)
+
     def test_the_owner_is_not_replaced(self, linked: str) -> None:
         owner = linked.replace("LINKED", "OWNER")
         before = contents(linked)

@@ -90,11 +90,12 @@ class Area:
 
 
 class _LastingArea(Area):
-    """One that can be gone on with: it keeps a note."""
+    """One that can be gone on with: it keeps a note. ``adopts``: what is in the tree is of an earlier run."""
 
-    def __init__(self, store: Store, name: str, staging: Staging, replaces: bool, note: Note) -> None:
-        super().__init__(store, name, staging, replaces)
+    def __init__(self, store: Store, name: str, staging: Staging, note: Note, adopts: bool) -> None:
+        super().__init__(store, name, staging, replaces=True)
         self._note = note
+        self._began = adopts
 
     def publish(self, keys: Collection[str], listing: bytes, descriptor: bytes) -> None:
         self._wait()
@@ -124,8 +125,8 @@ class _LastingArea(Area):
 
 
 class _FolderArea(_LastingArea):
-    def __init__(self, store: FileStore, name: str, staging: FileStaging, replaces: bool, note: Note) -> None:
-        super().__init__(store, name, staging, replaces, note)
+    def __init__(self, store: FileStore, name: str, staging: FileStaging, note: Note, adopts: bool) -> None:
+        super().__init__(store, name, staging, note, adopts)
         self._folder = staging
 
     def found(self, key: str) -> int | None:
@@ -153,10 +154,8 @@ class _FolderArea(_LastingArea):
 
 
 class _ObjectArea(_LastingArea):
-    """``adopts``: what is in the tree is of an earlier run of the same work."""
-
     def __init__(self, store: ObjectStore, name: str, staging: ObjectStaging, note: Note, adopts: bool) -> None:
-        super().__init__(store, name, staging, True, note)
+        super().__init__(store, name, staging, note, adopts)
         self._objects = staging
         sizes = store.sizes(staging.folder).items() if adopts else ()
         self._found = {key.removeprefix(staging.folder): size for key, size in sizes}
@@ -279,13 +278,13 @@ def _folder_area(store: FileStore, name: str, identity: dict[str, Any], overwrit
     if note is not None and placed and _place_of(tree) == note.place:
         store.unpublish(name)
     if note is not None and _place_of(hidden) == note.place:
-        return _FolderArea(store, name, store.resume(name), overwrite, note)
+        return _FolderArea(store, name, store.resume(name), note, adopts=True)
     if not overwrite and note is None and os.path.lexists(tree):
         raise ConfigError(f"{tree} exists: choose another name, or replace it with --overwrite")
     staging = store.stage(name, overwrite)
     note = Note(identity, COPYING, _place_of(staging.hidden))
     write_note(store, name, note)
-    return _FolderArea(store, name, staging, overwrite, note)
+    return _FolderArea(store, name, staging, note, adopts=False)
 
 
 def _place_of(folder: os.PathLike[str]) -> dict[str, Any]:

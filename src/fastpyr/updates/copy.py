@@ -127,18 +127,13 @@ def _refuse_itself(inventory: Inventory, store: Store, key: str) -> None:
             folder = os.path.realpath(inventory.store.path(level.image_directory))
             same |= os.path.commonpath((tree, folder)) == tree
     elif isinstance(store, ObjectStore) and isinstance(inventory.store, ObjectStore):
-        if store.layout.storage is inventory.store.layout.storage and _one_tray(inventory.store, store):
+        if store.uri == inventory.store.uri:
             same = key == inventory.key
             same |= any(os.path.dirname(level.image_directory) == name for level in inventory.descriptor.levels)
     elif type(store) is type(inventory.store):
         same = store is inventory.store and key == inventory.key
     if same:
         raise ConfigError(f"{store.location(key)} would be copied onto itself: choose another name or place")
-
-
-def _one_tray(one: ObjectStore, other: ObjectStore) -> bool:
-    """Whether two stores are the same tray; with differently written clusters, whether it looks so."""
-    return one.layout.tray == other.layout.tray and (one.uri == other.uri or "@" not in one.uri + other.uri)
 
 
 def _placed(descriptor: Descriptor, store: Store, name: str, path_depth: int | None) -> Descriptor:
@@ -297,6 +292,8 @@ class _Copier:
             listed = os.path.join(owner.root, owner.path)
             if os.path.commonpath((real, tree)) == tree or os.path.commonpath((os.path.abspath(listed), tree)) == tree:
                 raise ConfigError(f"{where}, which is in the target's own folder: choose another name")
+            if owner.path.count("/") - 2 != self._depth:  # other readers take the list's paths to have the copy's depth
+                raise ConfigError(f"{where}, which has another path depth than the {self._depth} of the copy: {cure}")
             return real if os.path.realpath(listed) == real else listed
         if isinstance(place.store, ObjectStore) and isinstance(self._store, ObjectStore) and self._reaches(place):
             return f"{place.store.layout.tray}/{place.key}"
