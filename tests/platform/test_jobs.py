@@ -102,6 +102,7 @@ def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> No
         assert pyramid_of(server, root, second) == expected
 
 
+@pytest.mark.timeout(300 + 60 * KILLS)
 def test_moments_of_death(root: Path, large: bytes, expected: dict[str, str]) -> None:
     """The server or a worker dies at a random moment of an execution; the truth is told and the work can be ended."""
     randomly = random.Random(os.environ.get("FASTPYR_PLATFORM_SEED", "1"))
