@@ -55,9 +55,19 @@ def pyramid_of(server: Server, root: Path, execution: str) -> dict[str, str]:
     return slabs(root / "stored_data" / stored / "PYR")
 
 
-def in_progress(server: Server, execution: str, share: float = 0.05) -> None:
-    """Wait until some of the work is done."""
-    wait_until(lambda: server.get(f"/processings/executions/{execution}"), lambda one: one["extra"]["progress"] > share)
+def in_progress(server: Server, execution: str, share: float = 0.05) -> psutil.Process:
+    """Wait until some of the work is done. Returns its worker, suspended: it works in slices, or it would be ready
+    before anybody looks."""
+    worker = worker_of(server)
+
+    def look() -> Any:
+        worker.resume()
+        time.sleep(0.03)
+        worker.suspend()
+        return server.get(f"/processings/executions/{execution}")
+
+    wait_until(look, lambda one: one["extra"]["progress"] > share)
+    return worker
 
 
 def states(server: Server, execution: str) -> tuple[str, str]:
@@ -70,8 +80,8 @@ def test_abort_is_quick_and_a_new_execution_goes_on(root: Path, large: bytes, ex
         upload = server.deliver("U", {"a.tif": large})
         assert server.checked(upload)["status"] == "CLOSED"
         first = server.launched(upload, **PARAMETERS)
-        in_progress(server, first, 0.4)
-        worker = worker_of(server)
+        worker = in_progress(server, first, 0.4)
+        worker.resume()
         server.post(f"/processings/executions/{first}/abort")
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
         assert states(server, first) == ("ABORTED", "UNSTABLE")
@@ -90,8 +100,7 @@ def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> No
         upload = server.deliver("U", {"a.tif": large})
         server.checked(upload)
         first = server.launched(upload, **PARAMETERS)
-        in_progress(server, first)
-        worker_of(server).kill()
+        in_progress(server, first).kill()
         assert server.ended(first)["status"] == "FAILURE"
         assert states(server, first) == ("FAILURE", "UNSTABLE")
         log = server.get(f"/processings/executions/{first}/logs?limit=100")
