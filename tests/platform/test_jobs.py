@@ -27,7 +27,7 @@ PARAMETERS: dict[str, Any] = {"compression": "png", "interpolation": "lanczos", 
 @pytest.fixture(scope="module")
 def large() -> bytes:
     """A raster whose pyramid takes a second or more."""
-    return tiff(2200)
+    return tiff(3000)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def in_progress(server: Server, execution: str, share: float = 0.05) -> psutil.P
 
     def look() -> Any:
         worker.resume()
-        time.sleep(0.03)
+        time.sleep(0.01)
         worker.suspend()
         return server.get(f"/processings/executions/{execution}")
 
