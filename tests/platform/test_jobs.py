@@ -55,18 +55,18 @@ def pyramid_of(server: Server, root: Path, execution: str) -> dict[str, str]:
     return slabs(root / "stored_data" / stored / "PYR")
 
 
-def in_progress(server: Server, execution: str, share: float = 0.05) -> psutil.Process:
-    """Wait until some of the work is done. Returns its worker, suspended: it works in slices, or it would be ready
-    before anybody looks."""
+def in_progress(server: Server, root: Path) -> psutil.Process:
+    """Wait until some slabs are written, the first of them noted. Returns the worker, suspended: it works in slices, or it would be ready before
+    anybody looks."""
     worker = worker_of(server)
 
-    def look() -> Any:
+    def look() -> list[Path]:
         worker.resume()
         time.sleep(0.01)
         worker.suspend()
-        return server.get(f"/processings/executions/{execution}")
+        return [path for path in (root / "stored_data").rglob("*.tif") if path.stat().st_size]
 
-    wait_until(look, lambda one: one["extra"]["progress"] > share)
+    wait_until(look, lambda slabs: len(slabs) >= 3)
     return worker
 
 
@@ -80,7 +80,7 @@ def test_abort_is_quick_and_a_new_execution_goes_on(root: Path, large: bytes, ex
         upload = server.deliver("U", {"a.tif": large})
         assert server.checked(upload)["status"] == "CLOSED"
         first = server.launched(upload, **PARAMETERS)
-        worker = in_progress(server, first, 0.4)
+        worker = in_progress(server, root)
         worker.resume()
         server.post(f"/processings/executions/{first}/abort")
         assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
@@ -100,7 +100,7 @@ def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> No
         upload = server.deliver("U", {"a.tif": large})
         server.checked(upload)
         first = server.launched(upload, **PARAMETERS)
-        in_progress(server, first).kill()
+        in_progress(server, root).kill()
         assert server.ended(first)["status"] == "FAILURE"
         assert states(server, first) == ("FAILURE", "UNSTABLE")
         log = server.get(f"/processings/executions/{first}/logs?limit=100")
