@@ -56,8 +56,10 @@ def pyramid_of(server: Server, root: Path, execution: str) -> dict[str, str]:
 
 
 def in_progress(server: Server, root: Path) -> psutil.Process:
-    """Wait until some slabs are written, the first of them noted. Returns the worker, suspended: it works in slices, or it would be ready before
-    anybody looks."""
+    """Wait until some slabs are written, the first of them noted.
+
+    Returns the worker, suspended: it works in slices, or it would be ready before anybody looks.
+    """
     worker = worker_of(server)
 
     def look() -> list[Path]:
