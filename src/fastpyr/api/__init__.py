@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .access import Access
@@ -11,11 +12,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "create_app"]
 
-_MODULES = {"Access": "access", "create_app": "app"}
-
-
-def __getattr__(name: str) -> Any:
-    """Public names are imported at first use, and FastAPI with them."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, {"access": ("Access",), "app": ("create_app",)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .bounds import BoundingBox, TileLimits
@@ -41,6 +42,7 @@ __all__ = [
     "tms_names",
 ]
 
+# A tile matrix set needs no array, a box no CRS.
 _MODULES = {
     "bounds": (
         "BoundingBox",
@@ -80,11 +82,4 @@ _MODULES = {
         "tms_names",
     ),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Public names are imported at first use: a tile matrix set needs no array, a box no CRS."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, _MODULES)
