@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FastpyrError
+from ..ordered import in_order
 from .aux_objects import AuxType, Presence
 from .block_io import read_aux
 from .engine import read as reading
@@ -15,7 +16,7 @@ from .pyramid import expected_parents
 from .state import RasterState, load_presence, load_state
 from .statistics import BandStatistics
 from .stats import count_statistics, level_blocks
-from .window import decode_block, in_order
+from .window import decode_block
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, DatabaseError
+from ..ordered import in_order
 from ..source.base import Affine
 from .aux_objects import AuxType, Presence
 from .bands import Band, RasterRow, insert_raster
@@ -24,7 +25,6 @@ from .registry import Entry
 from .state import RasterState, Settings, save_presence, save_state
 from .statistics import BandStatistics
 from .stats import count_statistics
-from .window import in_order
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import ConfigError, DatabaseError
+from ..ordered import in_order
 from .aux_objects import AuxType, Presence
 from .block_io import BlockWriter, StoredBlock, read_aux, read_blocks, write_aux
 from .blocks import Window
@@ -20,7 +21,7 @@ from .pyramid import drop_levels, planned_levels, rebuild, rebuild_above
 from .registry import lock_entry
 from .state import RasterState, load_presence, load_state, save_presence, save_state
 from .stats import count_statistics
-from .window import decode_block, in_order
+from .window import decode_block
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError
+from ..ordered import in_order
 from .aux_objects import Presence
 from .block_io import BlockWriter, StoredBlock, delete_level, read_blocks
 from .blocks import Block
 from .pyramid_kernels import Method, parent_block, skipped
 from .registry import lock_entry
 from .state import RasterState, load_presence, load_state, save_presence, save_state
-from .window import decode_block, in_order
+from .window import decode_block
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

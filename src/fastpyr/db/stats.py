@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, DatabaseError
+from ..ordered import in_order
 from .aux_objects import AuxType, Presence
 from .block_io import StoredBlock, read_blocks, write_aux
 from .colormap import ColorMap
@@ -16,7 +17,7 @@ from .registry import lock_entry
 from .schema import vat_name, vat_table
 from .state import RasterState, load_presence, load_state
 from .statistics import BandStatistics, Statistics
-from .window import decode_block, in_order
+from .window import decode_block
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DatabaseError, DecodeError
+from ..ordered import in_order
 from .block_io import StoredBlock, read_blocks
 from .blocks import BlockGrid, Window
 from .state import RasterState
@@ -18,7 +18,7 @@ from .state import RasterState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["MAX_READ_BYTES", "decode_block", "in_order", "is_one_statement", "read_window"]
+__all__ = ["MAX_READ_BYTES", "decode_block", "is_one_statement", "read_window"]
 
 MAX_READ_BYTES = 2**31
 """Largest result of one read, pixels and masks together."""
@@ -32,23 +32,6 @@ _FETCH_BYTES = 64 << 20
 
 Pixels = npt.NDArray[Any]
 Masks = npt.NDArray[np.uint8]
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def in_order(pool: Executor, work: Callable[[T], R], tasks: Iterable[T], ahead: int) -> Iterator[R]:
-    """Results of tasks in their order; ``ahead`` of them are under way, tasks are made as they are needed."""
-    waiting: deque[Future[R]] = deque()
-    try:
-        for task in tasks:
-            waiting.append(pool.submit(work, task))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def decode_block(state: RasterState, block: StoredBlock) -> tuple[Pixels, Masks | None]:
@@ -85,7 +68,7 @@ def read_window(
     pixels = np.zeros((len(bands), height, width), state.pixel_type.dtype)
     masks = np.zeros((len(bands), height, width), np.uint8)
     grid = state.grid.level(level)
-    inside = _intersection(window, grid.window)
+    inside = window.intersection(grid.window)
     if inside is None:
         return pixels, masks
     place = {band: number for number, band in enumerate(bands)}
@@ -108,7 +91,7 @@ def read_window(
 def is_one_statement(state: RasterState, bands: Sequence[int], level: int, window: Window) -> bool:
     """Whether ``read_window`` asks the database once at most: then it needs no transaction."""
     grid = state.grid.level(level)
-    inside = _intersection(window, grid.window)
+    inside = window.intersection(grid.window)
     if inside is None:
         return True
     rows, cols = grid.blocks_of(inside)
@@ -138,12 +121,6 @@ def _groups(
             yield group
 
 
-def _intersection(a: Window, b: Window) -> Window | None:
-    left, top = max(a.left, b.left), max(a.top, b.top)
-    right, bottom = min(a.right, b.right), min(a.bottom, b.bottom)
-    return Window(left, top, right, bottom) if left < right and top < bottom else None
-
-
 def _paste(
     state: RasterState,
     grid: BlockGrid,
@@ -155,7 +132,7 @@ def _paste(
 ) -> None:
     """Put what a block has of a window in its place; ``inside`` is the window's part in the raster."""
     own = grid.block_window(block.row, block.col)
-    shared = _intersection(own, inside)
+    shared = own.intersection(inside)
     if shared is None:
         return
     values, mask = decode_block(state, block)

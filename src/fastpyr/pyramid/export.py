@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..errors import StoreError
 from ..formats import SampleType
 from ..grid.bounds import BoundingBox
 from ..grid.crs import parse_crs
+from ..ordered import in_order
 from .reader import Image, Mask, Pyramid
 from .window import Level, PixelWindow
 
@@ -132,19 +132,10 @@ def _profile(pyramid: Pyramid, level: Level, window: PixelWindow) -> dict[str, A
 def _chunks(pyramid: Pyramid, level: Level, window: PixelWindow) -> Iterator[tuple[PixelWindow, Image, Mask]]:
     """The window in squares of whole blocks, row by row, decoded by threads ahead of the writer."""
     workers = min(os.cpu_count() or 1, _MAX_AHEAD)
-    waiting: deque[tuple[PixelWindow, Future[tuple[Image, Mask]]]] = deque()
+    chunks = (
+        PixelWindow(x0, y0, min(x0 + _CHUNK, window.x1), min(y0 + _CHUNK, window.y1))
+        for y0 in range(window.y0, window.y1, _CHUNK)
+        for x0 in range(window.x0, window.x1, _CHUNK)
+    )
     with ThreadPoolExecutor(workers, "export") as pool:
-        try:
-            for y0 in range(window.y0, window.y1, _CHUNK):
-                for x0 in range(window.x0, window.x1, _CHUNK):
-                    chunk = PixelWindow(x0, y0, min(x0 + _CHUNK, window.x1), min(y0 + _CHUNK, window.y1))
-                    waiting.append((chunk, pool.submit(pyramid.read_window, level, chunk)))
-                    if len(waiting) > workers:
-                        done, future = waiting.popleft()
-                        yield done, *future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, *future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        yield from in_order(pool, lambda chunk: (chunk, *pyramid.read_window(level, chunk)), chunks, ahead=workers)

@@ -11,13 +11,14 @@ from ..formats import SlabKind
 from ..grid.bounds import TileLimits
 from ..grid.matrix import TileMatrixSet
 from ..grid.tms import load_tms
+from ..ordered import in_order
 from ..store import Store
 from .reader import open_descriptor
 from .slabs import SlabRef
 from .verify_levels import check_upper_levels
 from .verify_report import CHECKS, Finding, VerifyReport
 from .verify_slabs import SlabFacts, check_slab
-from .verify_subject import Progress, Subject, in_threads, load_subject
+from .verify_subject import Progress, Subject, load_subject
 from .verify_tree import check_tree
 
 __all__ = ["CHECKS", "Finding", "VerifyReport", "verify", "verify_pyramid"]
@@ -96,7 +97,7 @@ def _check_slabs(
         return check_slab(subject, ref, ref._replace(kind=SlabKind.MASK) in masks)
 
     facts = []
-    for done, found in enumerate(in_threads(pool, check, data), 1):
+    for done, found in enumerate(in_order(pool, check, data), 1):
         if found is not None:
             facts.append(found)
         if progress:

@@ -13,11 +13,12 @@ from ..errors import FastpyrError
 from ..formats import SlabKind
 from ..grid.bounds import TileLimits
 from ..grid.graph import Derivation, derivations
+from ..ordered import in_order
 from .reader import Pyramid
 from .slabs import SlabRef
 from .verify_rules import decimated, lossy_mean, lossy_mismatch, mean_mask, mean_mismatch, near_nodata
 from .verify_slabs import SlabFacts
-from .verify_subject import Progress, Subject, in_threads
+from .verify_subject import Progress, Subject
 from .verify_tree import slab_tiles
 from .window import Level, PixelWindow
 
@@ -71,7 +72,7 @@ def check_upper_levels(
             jobs += _jobs(subject, derivation, level, source, existing, all_tiles)
     if not compared:
         subject.report.skipped["upper-level"] = "no level derives from another one of the pyramid"
-    work = in_threads(pool, lambda job: _check_job(subject, pyramid, job, gamma), jobs)
+    work = in_order(pool, lambda job: _check_job(subject, pyramid, job, gamma), jobs)
     for done, _ in enumerate(work, 1):
         if progress:
             progress("upper levels", done, len(jobs))

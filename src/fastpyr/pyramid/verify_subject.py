@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ..errors import DescriptorError
 from ..formats import PixelFormat, SlabKind
@@ -20,10 +17,7 @@ from .slabs import SlabRef, level_store, pyramid_key
 from .verify_report import Finding, Severity, VerifyReport
 from .window import Level, open_levels
 
-__all__ = ["Progress", "Subject", "in_threads", "load_subject"]
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+__all__ = ["Progress", "Subject", "load_subject"]
 
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: stage "slabs" or "upper levels"."""
@@ -148,20 +142,3 @@ def _as_raster(data: bytes, name: str) -> bytes:
     document["format"] = "TIFF_RAW_UINT8"
     document["raster_specifications"] = {"channels": 1, "nodata": "0", "photometric": "gray"}
     return json.dumps(document).encode()
-
-
-def in_threads(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int = 64
-) -> Iterator[Result]:
-    """Results of ``work`` in order, at most ``ahead`` items begun beyond the one that is awaited."""
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from ..errors import ConfigError, StoreError
 from ..frozen import frozen
+from ..ordered import in_order
 from ..pyramid.descriptor import Descriptor
 from ..pyramid.level import LevelDescriptor, StorageType
 from ..pyramid.list import ListEntry, SlabList
 from ..pyramid.reader import open_descriptor
 from ..pyramid.slabs import SlabRef
-from ..pyramid.verify_subject import in_threads
 from ..slab.header import first_tile_offset
 from ..store import FileStore, Store, StoreNotFound, TrayStore
 from ..store.naming import DEFAULT_PATH_DEPTH, check_level_id
@@ -212,7 +212,7 @@ class _Copier:
         """Bring every slab into the area."""
         slabs = self._source.slabs
         with ThreadPoolExecutor(workers, "copy") as pool:
-            found = in_threads(pool, lambda slab: self._bring(area, slab), slabs, ahead=2 * workers)
+            found = in_order(pool, lambda slab: self._bring(area, slab), slabs, ahead=2 * workers)
             for done in found:
                 self._done.append(done)
                 if progress is not None:
