@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ..errors import ConfigError, StoreError
 from ..grid.bounds import BoundingBox
 from ..source.base import Affine
+from ..store.atomic import whole_raster
 from .blocks import Window
 from .engine import read as reading
 from .state import load_presence
@@ -54,22 +54,8 @@ def export_raster(
         window = dataset.window_of(bbox, level)
     if max(window[2] - window[0], window[3] - window[1]) > _SIDE:
         raise ConfigError(f"a GeoTIFF of {window[2] - window[0]} x {window[3] - window[1]} pixels: export a box")
-    target = os.fspath(path)
-    folder, name = os.path.split(target)
-    if not name or os.path.isdir(target):
-        raise StoreError(f"cannot write {target!r}: it names a folder, give a file such as raster.tif")
-    if folder and not os.path.isdir(folder):
-        raise StoreError(f"cannot write {target}: the folder {folder} does not exist")
-    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{os.urandom(3).hex()}.part.tif")
-    try:
-        _write(dataset, level, window, temporary, target, progress)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise StoreError(f"cannot write {target}: {(error.strerror or str(error)).lower()}") from error
-    finally:
-        for leftover in (temporary, f"{temporary}.msk", f"{temporary}.aux.xml"):
-            with contextlib.suppress(OSError):
-                os.unlink(leftover)
+    with whole_raster(path, "raster.tif") as temporary:
+        _write(dataset, level, window, temporary, os.fspath(path), progress)
     return window
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from ..formats import SampleType
 from ..grid.bounds import BoundingBox
 from ..grid.crs import parse_crs
 from ..ordered import in_order
+from ..store.atomic import whole_raster
 from .reader import Image, Mask, Pyramid
 from .window import Level, PixelWindow
 
@@ -51,22 +51,8 @@ def export_level(
     """
     found = pyramid.level(level)
     window = found.window(bbox)
-    path = os.fspath(out_path)
-    folder, name = os.path.split(path)
-    if not name or os.path.isdir(path):
-        raise StoreError(f"cannot write {path!r}: it names a folder, give a file such as level.tif")
-    if folder and not os.path.isdir(folder):
-        raise StoreError(f"cannot write {path}: the folder {folder} does not exist")
-    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{os.urandom(3).hex()}.part.tif")
-    try:
-        _write(pyramid, found, window, temporary, path, progress)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
-    finally:
-        for leftover in (temporary, f"{temporary}.msk", f"{temporary}.aux.xml"):
-            with contextlib.suppress(OSError):
-                os.unlink(leftover)
+    with whole_raster(out_path, "level.tif") as temporary:
+        _write(pyramid, found, window, temporary, os.fspath(out_path), progress)
     return window
 
 

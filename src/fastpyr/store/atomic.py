@@ -6,13 +6,13 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import StoreError
 from .base import Chunk, StoreNotFound
 
-__all__ = ["store_error", "write_atomically"]
+__all__ = ["store_error", "whole_raster", "write_atomically"]
 
 _IOV_MAX = 1024  # buffers per writev call, the limit on Linux
 _numbers = itertools.count()
@@ -65,6 +65,32 @@ def write_atomically(path: str, chunks: Sequence[Chunk]) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def whole_raster(path: str | os.PathLike[str], example: str) -> Iterator[str]:
+    """The name under which GDAL writes a GeoTIFF that takes the name ``path`` when the block ends without an error.
+
+    It is hidden, beside the target; it and the files that GDAL puts beside it are removed on any failure. ``example``
+    is a file's name for the message. Raises StoreError when ``path`` names a folder or lies in none, and in place of
+    OSError.
+    """
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
+    if not name or os.path.isdir(target):
+        raise StoreError(f"cannot write {target!r}: it names a folder, give a file such as {example}")
+    if folder and not os.path.isdir(folder):
+        raise StoreError(f"cannot write {target}: the folder {folder} does not exist")
+    temporary = os.path.join(folder, f".{name[:150]}.{os.getpid()}-{os.urandom(3).hex()}.part.tif")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise StoreError(f"cannot write {target}: {(error.strerror or str(error)).lower()}") from error
+    finally:
+        for leftover in (temporary, f"{temporary}.msk", f"{temporary}.aux.xml"):
+            with contextlib.suppress(OSError):
+                os.unlink(leftover)
 
 
 def _write_all(descriptor: int, chunks: Sequence[Chunk]) -> None:
