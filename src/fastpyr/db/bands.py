@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DatabaseError
 from ..grid.bounds import BoundingBox
-from .blocks import BlockGrid
 from .pixels import Compression, PixelType, parse_band_types
 from .schema import RasterTables
 
@@ -163,16 +162,6 @@ def delete_raster(connection: Connection, tables: RasterTables, raster: RasterRo
     connection.execute(tables.ras.delete().where(tables.ras.c.raster_id == raster.raster_id))
     connection.execute(tables.index.delete().where(tables.index.c.sp_fid == raster.fid))
     connection.execute(tables.feature.delete().where(tables.feature.c.fid == raster.fid))
-
-
-def grid_of(band: Band, cell: tuple[float, float]) -> BlockGrid:
-    """The block grid of a band whose cell size is known exactly."""
-    column = round((band.eminx - band.block_origin_x) / cell[0])
-    row = round((band.block_origin_y - band.emaxy) / cell[1])
-    origin = (band.block_origin_x, band.block_origin_y)
-    return BlockGrid(
-        *origin, *cell, band.block_width, band.block_height, band.band_width, band.band_height, column, row
-    )
 
 
 def _object(text: str) -> dict[str, Any]:

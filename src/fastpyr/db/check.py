@@ -12,7 +12,7 @@ from ..ordered import in_order
 from .aux_objects import AuxType, Presence
 from .block_io import read_aux
 from .engine import read as reading
-from .pyramid import expected_parents
+from .pyramid import parents_of
 from .state import RasterState, load_presence, load_state
 from .statistics import BandStatistics
 from .stats import count_statistics, level_blocks
@@ -153,7 +153,9 @@ def _check_parents(state: RasterState, number: int, presence: Presence, report: 
     """Every block of a level must have its parent, and no parent may be without a child."""
     below = 0
     for level in state.settings.levels:
-        parents, possible = expected_parents(state, presence.blocks(below), level - below)
+        children, steps = list(presence.blocks(below)), level - below
+        parents = parents_of(children, steps, "nearest")
+        possible = parents_of(children, steps, state.settings.method)
         found = set(presence.blocks(level))
         name = f"band {number + 1}, level {level}"
         for row, col in sorted(parents - found)[:3]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from ..source.base import Affine
 from .aux_objects import AuxType, Presence
 from .bands import Band, RasterRow, insert_raster
 from .block_io import BlockWriter, write_aux
+from .blocks import Window, cut_blocks
 from .features import add_features
-from .inputs import EmptyInput, InputInfo, Masks, Pixels, RasterInput
+from .inputs import EmptyInput, InputInfo, RasterInput
 from .pixels import Compression, band_types
 from .pyramid import check_method, planned_levels, rebuild
+from .pyramid_kernels import default_method
 from .registry import Entry
 from .state import RasterState, Settings, save_presence, save_state
 from .statistics import BandStatistics
@@ -29,7 +31,7 @@ from .stats import count_statistics
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["ImportOptions", "add_raster", "cut_blocks", "next_ids", "write_base"]
+__all__ = ["ImportOptions", "add_raster", "next_ids", "write_base"]
 
 DATASET_ROW = "ESRI_SDERASTERDATASET"
 """``name`` of the one row of a dataset's business table."""
@@ -70,18 +72,6 @@ class ImportOptions:
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"quality {self.quality}: expected 1 to 100")
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """Blocks that one task reads: a rectangle of the grid, and the part of the input under it."""
-
-    rows: range
-    cols: range
-    left: int
-    top: int
-    right: int
-    bottom: int
 
 
 def add_raster(
@@ -129,8 +119,9 @@ def _new_state(
     """Records of a raster that is about to be stored: its first pixel is the origin of its blocks."""
     height, width = options.block_shape()
     compression = options.codec(info)
-    default = "nearest" if info.colormap is not None or info.pixel_type.bits < 8 else "bilinear"
-    method = check_method(options.interpolation or default, has_colormap=info.colormap is not None)
+    has_colormap = info.colormap is not None
+    default = default_method(info.pixel_type, has_colormap).value
+    method = check_method(options.interpolation or default, has_colormap=has_colormap)
     affine = Affine(*info.transform)
     x0, y0 = affine.apply(0.5, 0.5)
     x1, y1 = affine.apply(info.width - 0.5, info.height - 0.5)
@@ -185,22 +176,21 @@ def write_base(
     totals = [BandStatistics(state.pixel_type) for _ in state.bands] if count else []
     writer = BlockWriter(connection, state.tables, replace=False)
     empty = isinstance(source, EmptyInput)
+    height, width = state.block_shape
 
-    def work(chunk: _Chunk) -> tuple[list[tuple[int, int, int, bytes]], list[BandStatistics]]:
+    def work(chunk: Window) -> tuple[list[tuple[int, int, int, bytes]], list[BandStatistics]]:
         pixels, mask = source.read(chunk.left, chunk.top, chunk.right, chunk.bottom)
         made: list[tuple[int, int, int, bytes]] = []
         counted = [BandStatistics(state.pixel_type) for _ in totals]
         for number, layer in enumerate(pixels):
             plane = np.ascontiguousarray(layer)
             own = mask if mask is None or mask.ndim == 2 else mask[number]
-            blocks, masks = cut_blocks(plane, own, state.block_shape, repeat=state.compression.is_lossy)
             if count:
                 counted[number].update(plane, own)
-            encoded = state.codec.encode_many(blocks, masks)
-            places = ((row, col) for row in chunk.rows for col in chunk.cols)
-            made += [
-                (number, row, col, data) for (row, col), data in zip(places, encoded, strict=True) if data is not None
-            ]
+            for row, col, block, valid in cut_blocks(plane, own, chunk, width, height, state.compression.is_lossy):
+                data = state.codec.encode(block, valid)
+                if data is not None:
+                    made.append((number, row, col, data))
         return made, counted
 
     for made, counted in in_order(pool, work, () if empty else _chunks(state, source.info), 4):
@@ -216,7 +206,7 @@ def write_base(
     return presences, totals
 
 
-def _chunks(state: RasterState, info: InputInfo) -> Iterator[_Chunk]:
+def _chunks(state: RasterState, info: InputInfo) -> Iterator[Window]:
     """The input in rectangles of whole blocks; wide ones for files that are stored in rows."""
     block_rows, block_cols = state.block_shape
     rows, cols = -(-info.height // block_rows), -(-info.width // block_cols)
@@ -227,42 +217,12 @@ def _chunks(state: RasterState, info: InputInfo) -> Iterator[_Chunk]:
         high = max(1, area // wide)
     for row in range(0, rows, high):
         for col in range(0, cols, wide):
-            some_rows, some_cols = range(row, min(row + high, rows)), range(col, min(col + wide, cols))
-            yield _Chunk(
-                some_rows,
-                some_cols,
+            yield Window(
                 col * block_cols,
                 row * block_rows,
-                min(some_cols.stop * block_cols, info.width),
-                min(some_rows.stop * block_rows, info.height),
+                min((col + wide) * block_cols, info.width),
+                min((row + high) * block_rows, info.height),
             )
-
-
-def cut_blocks(
-    plane: Pixels, mask: Masks | None, shape: tuple[int, int], *, repeat: bool = False
-) -> tuple[Pixels, Masks | None]:
-    """A band (rows, cols) in blocks (n, rows, cols), row by row, padded with mask 0 and pixels 0.
-
-    ``repeat``: pad with the edge's pixels, which a lossy codec spends fewer bytes on.
-    """
-    rows, cols = -(-plane.shape[0] // shape[0]), -(-plane.shape[1] // shape[1])
-    whole = plane.shape == (rows * shape[0], cols * shape[1])
-    if mask is None and not whole:
-        mask = np.full(plane.shape, 255, np.uint8)
-    if repeat and not whole:
-        more = ((0, rows * shape[0] - plane.shape[0]), (0, cols * shape[1] - plane.shape[1]))
-        plane = np.pad(plane, more, mode="edge")
-    return _cut(plane, rows, cols, shape), None if mask is None else _cut(mask, rows, cols, shape)
-
-
-def _cut(plane: Any, rows: int, cols: int, shape: tuple[int, int]) -> Any:
-    height, width = shape
-    if plane.shape != (rows * height, cols * width):
-        padded = np.zeros((rows * height, cols * width), plane.dtype)
-        padded[: plane.shape[0], : plane.shape[1]] = plane
-        plane = padded
-    cut = plane.reshape(rows, height, cols, width).swapaxes(1, 2)
-    return np.ascontiguousarray(cut).reshape(rows * cols, height, width)
 
 
 def next_ids(connection: Connection, entry: Entry) -> tuple[int, int]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .dataset import RasterDataset
 
-__all__ = ["Rebuilt", "build_pyramid", "check_method", "expected_parents", "planned_levels", "rebuild", "rebuild_above"]
+__all__ = ["Rebuilt", "build_pyramid", "check_method", "parents_of", "planned_levels", "rebuild", "rebuild_above"]
 
 _RUN = 16
 """Parents in a row that one task makes."""
@@ -102,8 +102,7 @@ def drop_levels(
     for band, presence in zip(state.band_ids, presences, strict=True):
         delete_level(connection, state.tables, band, gone)
         for level in gone:
-            for row, col in list(presence.blocks(level)):
-                presence.discard(level, row, col)
+            presence.drop_level(level)
 
 
 def rebuild(
@@ -149,7 +148,7 @@ def _rebuild(
     for level in levels:
         writer = BlockWriter(connection, state.tables, replace=not whole)
         for number, band in enumerate(state.band_ids):
-            parents = _parents(changed[number], level - below, state.settings.method)
+            parents = parents_of(changed[number], level - below, state.settings.method)
             _level(connection, state, presences[number], pool, writer, band, level, below, parents)
             changed[number] = parents
         writer.flush()
@@ -158,22 +157,15 @@ def _rebuild(
     return Rebuilt(touched)
 
 
-def _parents(children: set[Key], steps: int, method: str) -> set[Key]:
-    """Blocks that show pixels of blocks ``steps`` levels below: bicubic reads one pixel further."""
-    found = children
+def parents_of(children: Iterable[Key], steps: int, method: str) -> set[Key]:
+    """Blocks ``steps`` levels up that may show pixels of ``children``: bicubic reads one pixel further."""
+    found = set(children)
     for _ in range(steps):
         near = found
         if method == "bicubic":
             near = {(row + y, col + x) for row, col in found for y in (-1, 0, 1) for x in (-1, 0, 1)}
         found = {(row >> 1, col >> 1) for row, col in near}
     return found
-
-
-def expected_parents(state: RasterState, children: Iterable[Key], steps: int) -> tuple[set[Key], set[Key]]:
-    """Blocks ``steps`` levels above children: those right over them, and all that may show their pixels."""
-    below = set(children)
-    exact = {(row >> steps, col >> steps) for row, col in below}
-    return exact, _parents(below, steps, state.settings.method)
 
 
 def _level(

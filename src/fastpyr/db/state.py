@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DatabaseError
 from ..source.base import Affine
 from .aux_objects import AuxType, Misc, Presence, Transformation
-from .bands import Band, RasterRow, grid_of, load_bands, save_bands
+from .bands import Band, RasterRow, load_bands, save_bands
 from .block_io import read_aux, write_aux
 from .blocks import BlockGrid
 from .codec import BlockCodec
@@ -87,7 +87,14 @@ class RasterState:
     @cached_property
     def grid(self) -> BlockGrid:
         """Level 0; the origin never moves."""
-        return grid_of(self.bands[0], (self.affine.a, -self.affine.e))
+        band = self.bands[0]
+        return BlockGrid.of_band(
+            (band.block_origin_x, band.block_origin_y),
+            (band.eminx, band.eminy, band.emaxx, band.emaxy),
+            (band.band_width, band.band_height),
+            (band.block_width, band.block_height),
+            (self.affine.a, -self.affine.e),
+        )
 
     @property
     def pixel_type(self) -> PixelType:
