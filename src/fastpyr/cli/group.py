@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from .. import __version__
-from .main import _VERBS
+from .lazy_group import LazyGroup
+from .main import VERBS
 from .start import work_begins
 
 __all__ = ["cli", "run"]
 
 
-class _LazyGroup(click.Group):
-    """A group that knows its commands' names and one-line helps, and imports a command when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+class _Programs(LazyGroup):
+    """Tells when a command's own work begins."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        verb = _VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        module = importlib.import_module(f"{__package__}.{verb.module}")
-        if cmd_name != "build":  # which says itself when all is loaded
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and cmd_name != "build":  # which says itself when all is loaded
             work_begins()
-        command: click.Command = getattr(module, cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.help) for name, verb in _VERBS.items()])
 
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Programs, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="fastpyr")
 def cli() -> None:
     """Georeferenced rasters in, ROK4 tile pyramids out.

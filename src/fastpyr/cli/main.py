@@ -18,13 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["VERBS", "Verb", "main"]
 
 _FRAMES_BYTES = 1 << 18
 _BROKEN_PIPE = 141  # what a shell reports for a process that SIGPIPE ended
 
 
-class _Verb:
+class Verb:
     """A command: an attribute of a module below fastpyr.cli, both of the verb's name; ``help`` for the overview."""
 
     def __init__(self, module: str, help: str) -> None:
@@ -32,25 +32,25 @@ class _Verb:
         self.help = help
 
 
-_VERBS = {
-    "build": _Verb("build", "Build a pyramid from georeferenced rasters."),
-    "plan": _Verb("plan", "Say what build would do, without writing anything."),
-    "info": _Verb("info", "Facts of a pyramid, of one slab, or of the CPU paths in use."),
-    "check": _Verb("check", "Check a delivery of rasters: signatures, blocks, georeferencing, gaps."),
-    "verify": _Verb("verify", "Check a pyramid in full; exit 0 only if every check holds."),
-    "tile": _Verb("tile", "Extract one stored tile as a viewer expects it."),
-    "export": _Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
-    "copy": _Verb("copy", "Copy a pyramid to another place, in any kind of storage."),
-    "delete": _Verb("delete", "Remove a pyramid; refused while others link to it."),
-    "tms": _Verb("tms", "List the known tile matrix sets, or show one."),
-    "db": _Verb("db", "Rasters in a relational database: import, mosaic, read, export."),
-    "deliver": _Verb("deliver", "Put a delivery into a platform and await its checks."),
-    "run": _Verb("run", "Run a processing of a platform on a delivery, and follow it."),
-    "uploads": _Verb("uploads", "List, show or delete the deliveries of a platform."),
-    "stored": _Verb("stored", "List, show or delete the stored pyramids of a platform."),
-    "serve": _Verb("serve", "Serve the platform over HTTP: deliveries, checks, processings, stored pyramids."),
-    "demo": _Verb("demo", "Make a small delivery, build its pyramid, verify it, leave a preview."),
-    "bench": _Verb("bench", "Measure whole jobs against rivals and the floor (in a source checkout)."),
+VERBS = {
+    "build": Verb("build", "Build a pyramid from georeferenced rasters."),
+    "plan": Verb("plan", "Say what build would do, without writing anything."),
+    "info": Verb("info", "Facts of a pyramid, of one slab, or of the CPU paths in use."),
+    "check": Verb("check", "Check a delivery of rasters: signatures, blocks, georeferencing, gaps."),
+    "verify": Verb("verify", "Check a pyramid in full; exit 0 only if every check holds."),
+    "tile": Verb("tile", "Extract one stored tile as a viewer expects it."),
+    "export": Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
+    "copy": Verb("copy", "Copy a pyramid to another place, in any kind of storage."),
+    "delete": Verb("delete", "Remove a pyramid; refused while others link to it."),
+    "tms": Verb("tms", "List the known tile matrix sets, or show one."),
+    "db": Verb("db", "Rasters in a relational database: import, mosaic, read, export."),
+    "deliver": Verb("deliver", "Put a delivery into a platform and await its checks."),
+    "run": Verb("run", "Run a processing of a platform on a delivery, and follow it."),
+    "uploads": Verb("uploads", "List, show or delete the deliveries of a platform."),
+    "stored": Verb("stored", "List, show or delete the stored pyramids of a platform."),
+    "serve": Verb("serve", "Serve the platform over HTTP: deliveries, checks, processings, stored pyramids."),
+    "demo": Verb("demo", "Make a small delivery, build its pyramid, verify it, leave a preview."),
+    "bench": Verb("bench", "Measure whole jobs against rivals and the floor (in a source checkout)."),
 }
 
 
