@@ -15,7 +15,7 @@ from ..errors import SourceError
 from ..grid.bounds import BoundingBox
 from ..source.base import Affine, Source, undecodable
 from ..source.describe import transform_of
-from ..source.session import HandlePool, gdal_session, open_dataset, reason_of
+from ..source.session import HandlePool, gdal_session, open_dataset, opened_raster, reason_of
 from .colormap import ColorMap
 from .pixels import PixelType
 
@@ -214,24 +214,19 @@ def open_input(path: str | os.PathLike[str], srs: str | None = None) -> FileInpu
     if not path.is_file():
         raise SourceError(f"{path}: {'is not a file' if path.exists() else 'no such file'}")
     _pool.discard(path)
-    with gdal_session():
-        try:
-            dataset = open_dataset(path)
-        except rasterio.errors.RasterioError as exc:
-            raise SourceError(f"{path}: not a raster that GDAL can open ({reason_of(exc)})") from exc
-        with dataset:
-            info = _describe(dataset, path, srs)
-            kind = info.pixel_type.dtype
-            nodata = tuple(_nodata(value, kind) for value in dataset.nodatavals)
-            flags = dataset.mask_flag_enums[0]
-            own = rasterio.enums.MaskFlags.per_dataset in flags and rasterio.enums.MaskFlags.alpha not in flags
-            msk = path.with_suffix(".msk")
-            beside = msk if msk.is_file() and msk != path else None
-            if beside is not None:
-                with open_dataset(beside) as mask:
-                    if (mask.width, mask.height) != (info.width, info.height):
-                        raise SourceError(f"{beside}: has not the size of {path.name}")
-            return FileInput(path, info, nodata, own, beside)
+    with opened_raster(path) as dataset:
+        info = _describe(dataset, path, srs)
+        kind = info.pixel_type.dtype
+        nodata = tuple(_nodata(value, kind) for value in dataset.nodatavals)
+        flags = dataset.mask_flag_enums[0]
+        own = rasterio.enums.MaskFlags.per_dataset in flags and rasterio.enums.MaskFlags.alpha not in flags
+        msk = path.with_suffix(".msk")
+        beside = msk if msk.is_file() and msk != path else None
+        if beside is not None:
+            with open_dataset(beside) as mask:
+                if (mask.width, mask.height) != (info.width, info.height):
+                    raise SourceError(f"{beside}: has not the size of {path.name}")
+        return FileInput(path, info, nodata, own, beside)
 
 
 def _describe(dataset: Any, path: Path, srs: str | None) -> InputInfo:

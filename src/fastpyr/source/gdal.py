@@ -16,7 +16,7 @@ from fastpyr.kernels.memory import pooled_empty
 from .base import BlockLayout, Mask, Pixels, RasterInfo, check_window, damaged_block, undecodable
 from .describe import Bands, crs_of, describe_bands, layout_of, transform_of
 from .plain import describe_plain
-from .session import HandlePool, gdal_session, open_dataset, reason_of
+from .session import HandlePool, gdal_session, open_dataset, opened_raster, reason_of
 from .tiff import TiffBlocks, tiff_blocks
 from .validity import combine, data_mask
 
@@ -50,31 +50,24 @@ def open_source(path: str | os.PathLike[str], srs: str | None = None) -> GdalSou
 
 
 def _open_with_gdal(path: Path, srs: str | None) -> GdalSource:
-    import rasterio
-
-    with gdal_session():
-        try:
-            dataset = open_dataset(path)
-        except rasterio.errors.RasterioError as exc:
-            raise SourceError(f"{path}: not a raster that GDAL can open ({reason_of(exc)})") from exc
-        with dataset:
-            bands = describe_bands(dataset, path)
-            mask_file = _mask_file(path, dataset.width, dataset.height)
-            info = RasterInfo(
-                name=str(path),
-                crs=crs_of(dataset, path, srs),
-                transform=transform_of(dataset, path),
-                width=dataset.width,
-                height=dataset.height,
-                channels=bands.channels,
-                sample=bands.sample,
-                has_mask=bands.nodata is not None or bands.has_alpha or bands.mask_band or mask_file is not None,
-            )
-            plain = not bands.mask_band and bands.order == tuple(range(1, dataset.count + 1))
-            blocks = tiff_blocks(path, dataset) if plain else None
-            source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file, blocks)
-            source.close()
-            lost = _past_end(dataset, path)
+    with opened_raster(path) as dataset:
+        bands = describe_bands(dataset, path)
+        mask_file = _mask_file(path, dataset.width, dataset.height)
+        info = RasterInfo(
+            name=str(path),
+            crs=crs_of(dataset, path, srs),
+            transform=transform_of(dataset, path),
+            width=dataset.width,
+            height=dataset.height,
+            channels=bands.channels,
+            sample=bands.sample,
+            has_mask=bands.nodata is not None or bands.has_alpha or bands.mask_band or mask_file is not None,
+        )
+        plain = not bands.mask_band and bands.order == tuple(range(1, dataset.count + 1))
+        blocks = tiff_blocks(path, dataset) if plain else None
+        source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file, blocks)
+        source.close()
+        lost = _past_end(dataset, path)
     if lost is not None:
         # some writers overstate the last block: only a block that does not decode is an error
         (x0, y0), size = lost, source.layout

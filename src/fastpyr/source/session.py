@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HandlePool", "gdal_session", "open_dataset", "reason_of"]
+from ..errors import SourceError
+
+__all__ = ["HandlePool", "gdal_session", "open_dataset", "opened_raster", "reason_of"]
 
 _OPTIONS = {
     # our cache sits above: GDAL's only has to hold the blocks of one call
@@ -75,6 +77,20 @@ def open_dataset(path: Path) -> Any:
     with _open_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         return rasterio.open(path, sharing=False)
+
+
+@contextmanager
+def opened_raster(path: Path) -> Iterator[Any]:
+    """A new rasterio dataset in a session, closed at the end. SourceError for a file that is no raster."""
+    import rasterio
+
+    with gdal_session():
+        try:
+            dataset = open_dataset(path)
+        except rasterio.errors.RasterioError as exc:
+            raise SourceError(f"{path}: not a raster that GDAL can open ({reason_of(exc)})") from exc
+        with dataset:
+            yield dataset
 
 
 def reason_of(error: BaseException) -> str:
