@@ -12,6 +12,8 @@ from .schema import RasterTables
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
+    from .engine import Single
+
 __all__ = ["BlockWriter", "StoredBlock", "delete_level", "read_aux", "read_blocks", "write_aux"]
 
 _BATCH_ROWS = 512
@@ -101,36 +103,57 @@ class BlockWriter:
 
 
 def read_blocks(
-    connection: Connection, tables: RasterTables, bands: Sequence[int], level: int, rows: range, cols: range
+    connection: Connection | Single,
+    tables: RasterTables,
+    bands: Sequence[int],
+    level: int,
+    rows: range,
+    cols: range,
 ) -> Iterator[StoredBlock]:
     """The stored blocks of a rectangle, in no particular order.
 
-    Rows are listed one by one: an index range over rows would pass over all the columns in between.
+    Rows are listed one by one: an index range over rows would pass over all the columns in between. The drivers of
+    PostgreSQL and SQLite are asked directly: for single blocks SQLAlchemy takes longer than they do, and gets bytes
+    from PostgreSQL as hexadecimal text.
     """
     if not rows or not cols:
         return
-    copies = connection.dialect.name == "postgresql"
+    rectangle = {"postgresql": _postgresql, "sqlite": _sqlite}.get(connection.dialect.name, _any_database)
     for start in range(rows.start, rows.stop, _MAX_ROWS):
-        some = list(range(start, min(start + _MAX_ROWS, rows.stop)))
-        given = {"bands": list(bands), "level": level, "rows": some, "first": cols.start, "last": cols.stop - 1}
-        found: Iterable[Any]
-        if copies:
-            found = _binary(connection, tables.blk, given)
-        else:
-            found = connection.execute(_rectangle(tables.blk), given)
-        for row in found:
-            yield StoredBlock(row[0], level, row[1], row[2], row[3])
+        some = range(start, min(start + _MAX_ROWS, rows.stop))
+        for band, row, col, data in rectangle(connection, tables.blk, list(bands), level, some, cols):
+            yield StoredBlock(band, level, row, col, data)
 
 
-def _binary(connection: Connection, table: Table, given: dict[str, Any]) -> Iterator[Any]:
-    """The rectangle by the driver of PostgreSQL in binary: SQLAlchemy asks for text, in which bytes are hexadecimal."""
-    driver: Any = connection.connection.driver_connection
+def _postgresql(
+    connection: Any, table: Table, bands: Sequence[int], level: int, rows: range, cols: range
+) -> Iterator[Any]:
+    driver = connection.connection.driver_connection
     query = (
-        f"SELECT rasterband_id, row_nbr, col_nbr, block_data FROM {table.name} WHERE rasterband_id = ANY(%(bands)s) "
-        "AND rrd_factor = %(level)s AND row_nbr = ANY(%(rows)s) AND col_nbr BETWEEN %(first)s AND %(last)s"
+        f"SELECT rasterband_id, row_nbr, col_nbr, block_data FROM {table.name} WHERE rasterband_id = ANY(%s) "
+        "AND rrd_factor = %s AND row_nbr = ANY(%s) AND col_nbr BETWEEN %s AND %s"
     )
     with driver.cursor(binary=True) as cursor:
-        yield from cursor.execute(query, given)
+        yield from cursor.execute(query, (bands, level, list(rows), cols.start, cols.stop - 1))
+
+
+def _sqlite(connection: Any, table: Table, bands: Sequence[int], level: int, rows: range, cols: range) -> Iterator[Any]:
+    driver = connection.connection.driver_connection
+    query = (
+        f"SELECT rasterband_id, row_nbr, col_nbr, block_data FROM {table.name} "
+        f"WHERE rasterband_id IN ({','.join('?' * len(bands))}) AND rrd_factor = ? "
+        f"AND row_nbr IN ({','.join('?' * len(rows))}) AND col_nbr BETWEEN ? AND ?"
+    )
+    found: Iterator[Any] = driver.execute(query, (*bands, level, *rows, cols.start, cols.stop - 1))
+    return found
+
+
+def _any_database(
+    connection: Any, table: Table, bands: Sequence[int], level: int, rows: range, cols: range
+) -> Iterator[Any]:
+    given = {"bands": bands, "level": level, "rows": list(rows), "first": cols.start, "last": cols.stop - 1}
+    found: Iterator[Any] = connection.execute(_rectangle(table), given)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -108,7 +108,7 @@ class Geodatabase:
         """Give back connections and threads; a later call opens them again."""
         if "pool" in self.__dict__:
             self.__dict__.pop("pool").shutdown()
-        with closing_errors(self.engine.url):
+        with closing_errors(self.engine):
             self.engine.dispose()
 
     def entries(self) -> list[Entry]:

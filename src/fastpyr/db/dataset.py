@@ -14,6 +14,7 @@ from .aux_objects import AuxType
 from .block_io import read_aux
 from .blocks import Window
 from .engine import read as reading
+from .engine import read_once
 from .state import RasterState, load_state
 from .window import Masks, Pixels, is_one_statement, read_window
 
@@ -177,7 +178,7 @@ class RasterDataset:
             asked = Window(left + first.left, top + first.top, right + first.left, bottom + first.top)
         ids = [self._band_id(number) for number in bands or range(1, self.bands + 1)]
         once = is_one_statement(self.state, ids, level, asked)
-        with reading(self.database.engine, once=once) as connection:
+        with (read_once if once else reading)(self.database.engine) as connection:
             pool = self.database.pool if (asked.right - asked.left) * (asked.bottom - asked.top) > 1 << 17 else None
             return read_window(connection, self.state, ids, level, asked, pool)
 

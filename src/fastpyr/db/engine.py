@@ -6,14 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Dialect, Engine, PoolProxiedConnection
 
-__all__ = ["closing_errors", "database_url", "make_engine", "read", "shown", "write"]
+__all__ = ["closing_errors", "database_url", "make_engine", "read", "read_once", "shown", "write"]
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -169,37 +169,66 @@ def _prepare_sqlite(engine: Engine, create: bool) -> None:
 
 
 @contextmanager
-def closing_errors(url: URL) -> Iterator[None]:
+def closing_errors(engine: Engine) -> Iterator[None]:
     """Errors of the database and its driver become a DatabaseError of one line, without statement and parameters."""
     import sqlalchemy as sa
 
     try:
         yield
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
         cause = getattr(error, "orig", None) or error
         text = " ".join(str(cause).split())[:300] or type(cause).__name__
-        raise DatabaseError(f"{shown(url)}: {text}") from error
+        raise DatabaseError(f"{shown(engine.url)}: {text}") from error
 
 
 @contextmanager
-def read(engine: Engine, *, once: bool = False) -> Iterator[Connection]:
-    """A connection in a transaction that only reads: all statements see one state of the database.
-
-    ``once``: there will be one statement, which sees one state anyway; PostgreSQL is not asked to begin and to end a
-    transaction then, which are two more round trips.
-    """
-    with closing_errors(engine.url):
-        level = "AUTOCOMMIT" if once else "REPEATABLE READ"
-        options = {"isolation_level": level} if engine.dialect.name == "postgresql" else {}
+def read(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that only reads: all statements see one state of the database."""
+    with closing_errors(engine):
+        options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
+
+
+class Single(NamedTuple):
+    """A connection of the pool for one statement by the driver; named as the parts of SQLAlchemy's Connection."""
+
+    dialect: Dialect
+    connection: PoolProxiedConnection
+
+
+@contextmanager
+def read_once(engine: Engine) -> Iterator[Connection | Single]:
+    """A connection for one statement that reads, which sees one state of the database anyway.
+
+    No transaction is begun and ended: that is two more round trips to PostgreSQL, and on SQLite takes as long as the
+    statement.
+    """
+    if engine.dialect.name not in ("postgresql", "sqlite"):
+        with read(engine) as connection:
+            yield connection
+        return
+    with closing_errors(engine):
+        pooled = engine.raw_connection()
+        try:
+            driver: Any = pooled.driver_connection
+            if engine.dialect.name == "postgresql":
+                driver.autocommit = True
+            yield Single(engine.dialect, pooled)
+            if engine.dialect.name == "postgresql":
+                driver.autocommit = False
+        except BaseException:
+            pooled.invalidate()
+            raise
+        finally:
+            pooled.close()
 
 
 @contextmanager
 def write(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that writes; it is committed at the end of the block, or nothing happened."""
     with (
-        closing_errors(engine.url),
+        closing_errors(engine),
         engine.connect().execution_options(fastpyr_write=True) as connection,
         connection.begin(),
     ):

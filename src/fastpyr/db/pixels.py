@@ -96,7 +96,7 @@ class PixelType(enum.Enum):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type in memory, native byte order; uint8 for pixels of 1, 2 and 4 bits."""
-        return np.dtype({"U": "u", "S": "i", "F": "f"}[self.value[0]] + str(max(self.bits // 8, 1)))
+        return _DTYPES[self]
 
     @property
     def is_integer(self) -> bool:
@@ -136,6 +136,11 @@ class PixelType(enum.Enum):
         if key not in name:
             raise ConfigError(f"no pixel type for {what!r}: expected one of {', '.join(cls.__members__)}")
         return cls[name[key]]
+
+
+_DTYPES = {
+    each: np.dtype({"U": "u", "S": "i", "F": "f"}[each.value[0]] + str(max(each.bits // 8, 1))) for each in PixelType
+}
 
 
 def band_types(pixel_type: PixelType, compression: Compression) -> int:

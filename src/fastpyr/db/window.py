@@ -18,6 +18,8 @@ from .state import RasterState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from .engine import Single
+
 __all__ = ["MAX_READ_BYTES", "decode_block", "is_one_statement", "read_window"]
 
 MAX_READ_BYTES = 2**31
@@ -44,7 +46,7 @@ def decode_block(state: RasterState, block: StoredBlock) -> tuple[Pixels, Masks 
 
 
 def read_window(
-    connection: Connection,
+    connection: Connection | Single,
     state: RasterState,
     bands: Sequence[int],
     level: int,
@@ -106,7 +108,7 @@ def _rows_at_once(state: RasterState, bands: Sequence[int], cols: range) -> int:
 
 
 def _groups(
-    connection: Connection, state: RasterState, bands: Sequence[int], level: int, rows: range, cols: range
+    connection: Connection | Single, state: RasterState, bands: Sequence[int], level: int, rows: range, cols: range
 ) -> Iterator[list[StoredBlock]]:
     step = _rows_at_once(state, bands, cols)
     for first in range(rows.start, rows.stop, step):
