@@ -1,8 +1,9 @@
 """fastpyr: georeferenced rasters in, ROK4 tile pyramids out.
 
-``build`` makes a pyramid, ``plan`` says what it would do, ``open`` reads one. The pieces embed alone:
-``fastpyr.kernels`` (functions on arrays), ``fastpyr.encode`` (tiles to bytes), ``fastpyr.slab`` (tiles to slab files
-and back), ``fastpyr.grid`` (tile matrix sets). Importing this package loads none of them: names load at first use.
+``build`` makes a pyramid, ``plan`` says what it would do, ``update`` puts new data on one, ``open`` reads one. The
+pieces embed alone: ``fastpyr.kernels`` (functions on arrays), ``fastpyr.encode`` (tiles to bytes), ``fastpyr.slab``
+(tiles to slab files and back), ``fastpyr.grid`` (tile matrix sets). Importing this package loads none of them: names
+load at first use.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .pyramid import open_pyramid as open
     from .run.build import build, plan
     from .source import ArraySource, Source, open_source
+    from .updates.update import update
 
 __version__ = "0.1.0"
 
@@ -69,6 +71,7 @@ __all__ = [
     "open_source",
     "plan",
     "tms_names",
+    "update",
 ]
 
 _ROOMS = {
@@ -79,6 +82,7 @@ _ROOMS = {
     "planning": ("BuildOptions", "Plan"),
     "engine": ("Progress", "ProgressCallback"),
     "run.build": ("build", "plan"),
+    "updates.update": ("update",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 _NAME_IN_ROOM = {"open": "open_pyramid"}

@@ -141,7 +141,7 @@ class TestLinks:
     def test_links_need_the_same_path_depth(self, linked: str, tmp_path: Path) -> None:
         """The list has the owner's path, and other readers count its folders by the copy's depth."""
         if "://" not in linked:
-            with pytest.raises(ConfigError, match="another path depth than the 1 of the copy"):
+            with pytest.raises(ConfigError, match="another path depth than the 1 of the new pyramid"):
                 copy_pyramid(linked, tmp_path / "Y.json", path_depth=1)
         copy_pyramid(linked, tmp_path / "Y.json", path_depth=1, follow_links=True)
         assert contents(tmp_path / "Y.json") == contents(linked)

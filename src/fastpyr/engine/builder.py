@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ from .records import Gift, TileRows, Tiles
 from .render import Renderer
 from .scratch import Scratch
 from .written import SealedSlab, WrittenSlab
+
+if TYPE_CHECKING:
+    from .base import Base  # most builds have none
 
 __all__ = ["BuildResult", "Builder", "Task", "Worker"]
 
@@ -59,7 +63,8 @@ class Worker:
 class Builder:
     """Runs the blocks of a plan against a staging area. Methods are called by any number of threads.
 
-    With a journal, work can go on in another process, and what the journal restores is not made again.
+    With a journal, work can go on in another process, and what the journal restores is not made again. With a base,
+    tiles without new pixels keep the bytes that they have there, and those with some get the others from there.
     """
 
     def __init__(
@@ -68,8 +73,10 @@ class Builder:
         staging: Staging,
         progress: ProgressCallback | None = None,
         journal: Journal | None = None,
+        base: Base | None = None,
     ) -> None:
         self.plan = plan
+        self._base = base
         self._staging = staging
         self._journal = journal
         matrix = plan.levels[0].matrix
@@ -90,8 +97,8 @@ class Builder:
             SlabAssembler(
                 plan,
                 level,
-                first.data.nodata_tile,
-                first.mask.nodata_tile,
+                first.data.nodata_tile if base is None else b"",
+                first.mask.nodata_tile if base is None else b"",
                 self._write_slab,
                 None if journal is None else partial(_slab_done, journal, index),
             )
@@ -173,6 +180,10 @@ class Builder:
         states = None
         if has_data:
             states = block.states(*self._tile, self._pool)
+            if self._base is not None and block.mask is not None:
+                side = self.plan.block
+                level = self.plan.levels[index].id
+                self._base.underlay(level, column * side, row * side, block.pixels, block.mask, states)
             if not self._by_mean[index]:
                 self._mark_data(index, column, row, states, block.present)
             self._fill_mixed(block, states)
@@ -363,7 +374,10 @@ class Builder:
         options, plan = self.plan.options, self.plan
         height, width = self._tile
         pixel = plan.pixel if slab.kind is SlabKind.DATA else MASK_PIXELS
-        chunks = slab_chunks(pixel, width, height, options.width, options.height, slab.tiles)
+        tiles = slab.tiles
+        if self._base is not None:
+            tiles = self._base.completed(slab.kind, slab.level, slab.column, slab.row, tiles)
+        chunks = slab_chunks(pixel, width, height, options.width, options.height, tiles)
         key = self._staging.layout.slab(slab.kind, slab.level, slab.column, slab.row, options.path_depth)
         self._staging.put(key, chunks)
         size = sum(len(chunk) for chunk in chunks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,7 +28,10 @@ from .coverage import AxisLinks, Coverage, block_side
 from .options import BuildOptions
 from .plan import LevelPlan, Plan
 
-__all__ = ["SourceGroup", "make_plan"]
+__all__ = ["LastLevel", "SourceGroup", "make_plan"]
+
+LastLevel = Callable[[TileMatrixSet, TileMatrix], str]
+"""The level at which a range of levels ends that nothing else ends, from the set and the range's bottom."""
 
 DEFAULT_CACHE_BYTES = 256 << 20
 """Decoded source pixels kept for reuse by neighbouring blocks."""
@@ -54,8 +57,15 @@ class _Range:
     rule: str
 
 
-def make_plan(groups: Sequence[SourceGroup], options: BuildOptions, cache_bytes: int = DEFAULT_CACHE_BYTES) -> Plan:
+def make_plan(
+    groups: Sequence[SourceGroup],
+    options: BuildOptions,
+    cache_bytes: int = DEFAULT_CACHE_BYTES,
+    last_level: LastLevel | None = None,
+) -> Plan:
     """Decide a build. ``groups`` hold at least one opened source each; nothing but their headers is read.
+
+    ``last_level``: by default the coarsest one of the set.
 
     Raises ConfigError, GridError or SourceError naming the parameter, level or file.
     """
@@ -73,7 +83,7 @@ def make_plan(groups: Sequence[SourceGroup], options: BuildOptions, cache_bytes:
         mosaics.append(build_mosaic(part.group.sources, cache, pixel.channels, pixel.format.sample, attempt))
         boxes = _footprints(part.group.sources, tms)
         top = part.top or (_next_coarser(tms, part, ranges[position + 1]) if position + 1 < len(ranges) else None)
-        top = top or tms.ids[-1]
+        top = top or (tms.ids[-1] if last_level is None else last_level(tms, part.bottom))
         level_range(tms, part.bottom.id, top)
         for derivation in derivations(tms, part.bottom.id, top):
             levels.append(_level(derivation, tms, boxes, levels, position, block, options, part.resolution))

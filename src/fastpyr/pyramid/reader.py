@@ -158,6 +158,14 @@ class Pyramid:
         sizes: list[int] = slab.index.sizes.tolist()
         return sizes
 
+    def slab_data(self, ref: SlabRef) -> tuple[bytes, SlabIndex] | None:
+        """All bytes of a slab, links followed, and where its tiles are in them; None when it does not exist.
+
+        Raises SlabError or StoreError naming level, slab and file when it cannot be used.
+        """
+        slab = self._open_slab(ref)
+        return None if slab is None else (slab.store.get(slab.key), slab.index)
+
     def tile_bytes(self, level: str | int | Level, col: int, row: int) -> bytes | None:
         """The stored bytes of a tile; None outside the tile limits and where nothing is stored (nodata).
 

@@ -152,17 +152,8 @@ def _descriptor(name: str, plan: Plan, result: BuildResult, layout: Layout) -> D
 
 
 def _publish(place: Workplace, plan: Plan, result: BuildResult) -> None:
-    """Slabs, then list, then descriptor. A new pyramid whose list or descriptor cannot be written is taken back."""
     store, name = place.store, place.name
     descriptor = _descriptor(name, plan, result, store.layout).to_json()
     root = store.layout.root(name, store.location(name))
-    listing = SlabList.owned(root, [slab.key for slab in result.slabs]).to_bytes()
-    existed = store.exists(f"{name}.json")
-    place.publish(plan.options.overwrite)
-    try:
-        store.put(f"{name}.list", [listing])
-        store.put(f"{name}.json", [descriptor])
-    except BaseException:
-        if not existed:
-            place.take_back([slab.key for slab in result.slabs])
-        raise
+    keys = [slab.key for slab in result.slabs]
+    place.complete(plan.options.overwrite, keys, SlabList.owned(root, keys).to_bytes(), descriptor)

@@ -28,8 +28,10 @@ _SIDECARS = (".aux.xml", ".msk")
 _STEM_SIDECARS = (".msk", ".MSK")
 
 
-def fingerprint(plan: Plan) -> dict[str, Any] | None:
+def fingerprint(plan: Plan, base: Any = None) -> dict[str, Any] | None:
     """Facts as JSON has them: versions, options, grid, levels, and the identity of every source.
+
+    ``base``: what tells the pyramid that the build goes on from, and its state, None for a new one.
 
     None when a source is not a file: arrays in memory have no identity that a later process could know again. Raises
     SourceError when a file has vanished.
@@ -65,6 +67,8 @@ def fingerprint(plan: Plan) -> dict[str, Any] | None:
         ],
         "sources": sources,
     }
+    if base is not None:
+        facts["base"] = base
     # As it will be read back: tuples become lists, enumerations their values.
     known: dict[str, Any] = json.loads(json.dumps(facts))
     return known
@@ -81,6 +85,8 @@ def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
         return versions
     if then.get("sources") != now["sources"]:
         return _source_difference(then.get("sources"), now["sources"])
+    if then.get("base") != now.get("base"):
+        return "the pyramid that it updates was another one, or has changed since"
     if then.get("options") != now["options"]:
         return "it was begun with " + _changes(then.get("options"), now["options"], "other options")
     names = {"format": "tile format", "grid": "tile matrix set", "levels": "levels"}

@@ -20,20 +20,18 @@ __all__ = ["folder_place", "has_traces"]
 
 
 class FolderWorkplace(Workplace):
-    """``published``: the tree has its final name already."""
-
     def __init__(
-        self, store: FileStore, name: str, staging: Staging, journal: Journal, notes: FolderNotes, published: bool
+        self, store: FileStore, name: str, staging: Staging, journal: Journal, notes: FolderNotes, placed: bool
     ) -> None:
         super().__init__(store, name, staging, journal)
         self._files = store
         self._journal = journal
         self._notes = notes
-        self._published = published
+        self.is_placed = placed
 
     def publish(self, overwrite: bool) -> None:
         self._journal.publishing()
-        if not self._published:
+        if not self.is_placed:
             self.staging.publish(overwrite)
 
     def take_back(self, keys: list[str]) -> None:
@@ -140,12 +138,12 @@ def _place(
     if published and journal.is_complete:
         store.mend(name)
         # Nothing will be written: an area on disk would only be one more thing to die over.
-        return FolderWorkplace(store, name, MemoryStore().stage(name), journal, notes, published=True)
+        return FolderWorkplace(store, name, MemoryStore().stage(name), journal, notes, placed=True)
     if published:
         store.unpublish(name)
     staging = store.resume(name)
     staging.prune(journal.kept_keys)
-    return FolderWorkplace(store, name, staging, journal, notes, published=False)
+    return FolderWorkplace(store, name, staging, journal, notes, placed=False)
 
 
 def _new_place(store: FileStore, name: str, plan: Plan, identity: dict[str, Any]) -> FolderWorkplace:
@@ -155,7 +153,7 @@ def _new_place(store: FileStore, name: str, plan: Plan, identity: dict[str, Any]
     try:
         notes = FolderNotes(folder)
         journal = Journal(notes, plan, {"fingerprint": identity})
-        return FolderWorkplace(store, name, staging, journal, notes, published=False)
+        return FolderWorkplace(store, name, staging, journal, notes, placed=False)
     except BaseException:
         with contextlib.suppress(FastpyrError, OSError):
             staging.abort()

@@ -11,7 +11,7 @@ from ..frozen import frozen
 from ..planning import BuildOptions, SourceGroup
 from ..source import Source, find_sources, open_source
 
-__all__ = ["Inputs", "SourceLike", "prepare"]
+__all__ = ["Inputs", "SourceLike", "descriptor_path", "prepare", "source_groups"]
 
 SourceLike = str | os.PathLike[str] | Source
 """A file, a folder, a glob, a stored raster (``URL#NAME``) or an opened source (for instance an ArraySource)."""
@@ -60,7 +60,12 @@ def prepare(
             groups = (SourceGroup(_open(asked, options.srs or group.srs), group.bottom, group.top),)
         else:
             raise ConfigError(f"{config}: has {len(conf.groups)} data sources, SOURCE can only replace a single one")
-    return Inputs(groups, options, _descriptor_path(descriptor, name), warnings)
+    return Inputs(groups, options, descriptor_path(descriptor, name), warnings)
+
+
+def source_groups(sources: SourceLike | Iterable[SourceLike] | None, srs: str | None) -> tuple[SourceGroup, ...]:
+    """Opened sources as one group. Raises FastpyrError naming the file."""
+    return (SourceGroup(_open(_as_list(sources), srs)),)
 
 
 def _as_list(sources: SourceLike | Iterable[SourceLike] | None) -> list[SourceLike]:
@@ -94,7 +99,7 @@ def _open_stored(url: str) -> Source:
     return open_dataset_source(url)
 
 
-def _descriptor_path(descriptor: str | os.PathLike[str] | None, name: str | None) -> str | None:
+def descriptor_path(descriptor: str | os.PathLike[str] | None, name: str | None) -> str | None:
     """``<folder>/<name>.json`` from a descriptor path, or from a folder and a name."""
     if descriptor is None:
         return None

@@ -16,7 +16,9 @@ __all__ = ["Workplace", "check_free", "check_same", "how_to_go_on", "is_interrup
 
 
 class Workplace:
-    """``journal`` None: this build cannot be gone on with. ``is_done``: nothing is left to build or to publish."""
+    """``journal`` None: this build cannot be gone on with. ``is_done``: nothing is left to build or to publish.
+    ``is_placed``: the tree is whole and has its final name; list and descriptor are missing.
+    """
 
     def __init__(self, store: Store, name: str, staging: Staging, journal: Journal | None = None) -> None:
         self.store = store
@@ -24,10 +26,26 @@ class Workplace:
         self.staging = staging
         self.journal = journal
         self.is_done = False
+        self.is_placed = False
 
     def publish(self, overwrite: bool) -> None:
         """Give the tree its final name."""
         self.staging.publish(overwrite)
+
+    def complete(self, overwrite: bool, keys: list[str], listing: bytes, descriptor: bytes) -> None:
+        """Slabs (``keys``), then list, then descriptor get their final names.
+
+        A new pyramid whose list or descriptor cannot be written is taken back.
+        """
+        existed = self.store.exists(f"{self.name}.json")
+        self.publish(overwrite)
+        try:
+            self.store.put(f"{self.name}.list", [listing])
+            self.store.put(f"{self.name}.json", [descriptor])
+        except BaseException:
+            if not existed:
+                self.take_back(keys)
+            raise
 
     def give_up(self) -> None:
         """The build has failed or was stopped: nobody is to wait for a slow store any more."""
@@ -41,8 +59,8 @@ class Workplace:
 
 
 @contextlib.contextmanager
-def workplace(store: Store, name: str, plan: Plan) -> Iterator[Workplace]:
-    """The place for the build of a pyramid.
+def workplace(store: Store, name: str, plan: Plan, base: Any = None) -> Iterator[Workplace]:
+    """The place for the build of a pyramid; ``base`` as for ``fingerprint``.
 
     Left without an error, scratch files are removed. Left with one, what was written is removed too, unless a slab
     was finished and the build can be gone on with: then it is kept, and a note is added to the error that says so.
@@ -50,7 +68,7 @@ def workplace(store: Store, name: str, plan: Plan) -> Iterator[Workplace]:
     StoreError when another builder is at work.
     """
     options = plan.options
-    identity = fingerprint(plan) if options.resume and not isinstance(store, MemoryStore) else None
+    identity = fingerprint(plan, base) if options.resume and not isinstance(store, MemoryStore) else None
     with contextlib.ExitStack() as stack:
         if isinstance(store, FileStore):
             from .folder_place import folder_place

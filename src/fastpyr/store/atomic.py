@@ -29,6 +29,7 @@ _CURES = {
     errno.EISDIR: "a folder has that name: remove it, or choose another name",
     errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
     errno.EFBIG: "the file system does not take files of that size: choose another folder",
+    errno.EXDEV: "it is on another file system than what it would be a hard link to: choose links or copies",
     errno.EMFILE: "too many open files: raise the limit (ulimit -n)",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -76,12 +76,19 @@ class FileStaging:
 
         That path holds before and after ``publish``, when it leads out of the tree. Raises StoreError.
         """
+        self._link(key, lambda path: path.symlink_to(target))
+
+    def hard_link(self, key: str, target: str) -> None:
+        """Make an object of the tree another name of the file ``target``. Raises StoreError."""
+        self._link(key, lambda path: path.hardlink_to(target))
+
+    def _link(self, key: str, make: Callable[[Path], object]) -> None:
         self._check_open()
         path = self.hidden / check_key(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
-            path.symlink_to(target)
+            make(path)
         except OSError as error:
             raise store_error("write", path, error) from error
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -15,14 +13,13 @@ from ..frozen import frozen
 from ..ordered import in_order
 from ..pyramid.descriptor import Descriptor
 from ..pyramid.level import LevelDescriptor, StorageType
-from ..pyramid.list import ListEntry, SlabList
 from ..pyramid.reader import open_descriptor
 from ..pyramid.slabs import SlabRef
 from ..slab.header import first_tile_offset
-from ..store import FileStore, Store, StoreNotFound, TrayStore
+from ..store import Store, StoreNotFound
 from ..store.naming import DEFAULT_PATH_DEPTH, check_level_id
-from ..store.objects import ObjectStore
 from .area import Area, open_area
+from .carry import Budget, is_same_place, link_target, slab_list
 from .inventory import Inventory, ListedSlab, Owner, SlabPlace, open_inventory
 from .linkers import find_linkers
 
@@ -30,9 +27,6 @@ __all__ = ["CopyResult", "Progress", "copy_pyramid"]
 
 Progress = Callable[[int, int], object]
 """``progress(done, total)``, in slabs; one call at a time."""
-
-_MEMORY = 128 * 2**20
-"""Bytes of slabs that are read at a time (one slab always, whatever its size)."""
 
 _WORKERS = 8
 
@@ -92,7 +86,8 @@ def copy_pyramid(
     inventory = open_inventory(source)
     store, key, name = open_descriptor(target)
     name = store.layout.check_name(key.removesuffix(".json"))
-    _refuse_itself(inventory, store, key)
+    if is_same_place(inventory, store, key):
+        raise ConfigError(f"{store.location(key)} would be copied onto itself: choose another name or place")
     descriptor = _placed(inventory.descriptor, store, name, path_depth)
     copier = _Copier(inventory, store, name, descriptor, follow_links, slab_limit)
     copier.check_links()
@@ -114,26 +109,6 @@ def copy_pyramid(
                 raise StoreError(f"{inventory.uri} was changed while it was copied: copy it again")
             area.publish(copier.keys, copier.listing(), descriptor.to_json())
     return copier.result(store.location(key))
-
-
-def _refuse_itself(inventory: Inventory, store: Store, key: str) -> None:
-    """Raise ConfigError when the target is the source, or has slabs of it in its tree."""
-    name = key.removesuffix(".json")
-    same = False
-    if isinstance(store, FileStore) and isinstance(inventory.store, FileStore):
-        tree = os.path.realpath(store.path(name))
-        same = os.path.realpath(store.path(key)) == os.path.realpath(inventory.store.path(inventory.key))
-        for level in inventory.descriptor.levels:
-            folder = os.path.realpath(inventory.store.path(level.image_directory))
-            same |= os.path.commonpath((tree, folder)) == tree
-    elif isinstance(store, ObjectStore) and isinstance(inventory.store, ObjectStore):
-        if store.uri == inventory.store.uri:
-            same = key == inventory.key
-            same |= any(os.path.dirname(level.image_directory) == name for level in inventory.descriptor.levels)
-    elif type(store) is type(inventory.store):
-        same = store is inventory.store and key == inventory.key
-    if same:
-        raise ConfigError(f"{store.location(key)} would be copied onto itself: choose another name or place")
 
 
 def _placed(descriptor: Descriptor, store: Store, name: str, path_depth: int | None) -> Descriptor:
@@ -162,28 +137,6 @@ def _placed(descriptor: Descriptor, store: Store, name: str, path_depth: int | N
     )
 
 
-class _Budget:
-    """Bytes that may be in memory at a time; one slab is always let in."""
-
-    def __init__(self, size: int) -> None:
-        self._left = size
-        self._size = size
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, size: int) -> Iterator[None]:
-        size = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._left >= size)
-            self._left -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._left += size
-                self._changed.notify_all()
-
-
 class _Copier:
     """The slabs of one copy."""
 
@@ -196,7 +149,7 @@ class _Copier:
         self._depth = descriptor.levels[0].path_depth
         self._follow = follow_links
         self._limit = slab_limit
-        self._budget = _Budget(_MEMORY)
+        self._budget = Budget()
         self._done: list[_Done] = []
 
     def check_links(self) -> None:
@@ -225,20 +178,8 @@ class _Copier:
 
     def listing(self) -> bytes:
         """The list of the copy."""
-        layout = self._store.layout
-        roots = {0: layout.root(self._name, self._store.location(self._name))}
-        numbers: dict[str, int] = {}
-        entries = []
-        for done in self._done:
-            if done.verb == "skipped":
-                continue
-            if done.entry is None:
-                entries.append(ListEntry(0, done.key))
-                continue
-            number = numbers.setdefault(done.entry.root, len(numbers) + 1)
-            roots[number] = done.entry.root
-            entries.append(ListEntry(number, done.entry.path))
-        return SlabList(roots, entries).to_bytes()
+        root = self._store.layout.root(self._name, self._store.location(self._name))
+        return slab_list(root, [(done.entry, done.key) for done in self._done if done.verb != "skipped"]).to_bytes()
 
     def result(self, uri: str) -> CopyResult:
         counts = {
@@ -282,36 +223,9 @@ class _Copier:
 
     def _link_target(self, ref: SlabRef, place: SlabPlace) -> str:
         """What a link in the target storage says to lead to the same owner: a path, or tray and object name."""
-        owner = place.owner
-        assert owner is not None
-        where = f"{self._source.location(ref)} is a link to {owner.root}/{owner.path}"
+        assert place.owner is not None
         cure = "copy it as a slab (--follow-links)"
-        if isinstance(place.store, FileStore) and isinstance(self._store, FileStore) and owner.root:
-            real = os.path.realpath(place.store.path(place.key))
-            tree = os.path.realpath(self._store.path(self._name))
-            listed = os.path.join(owner.root, owner.path)
-            if os.path.commonpath((real, tree)) == tree or os.path.commonpath((os.path.abspath(listed), tree)) == tree:
-                raise ConfigError(f"{where}, which is in the target's own folder: choose another name")
-            if owner.path.count("/") - 2 != self._depth:  # other readers take the list's paths to have the copy's depth
-                raise ConfigError(f"{where}, which has another path depth than the {self._depth} of the copy: {cure}")
-            return real if os.path.realpath(listed) == real else listed
-        if isinstance(place.store, ObjectStore) and isinstance(self._store, ObjectStore) and self._reaches(place):
-            return f"{place.store.layout.tray}/{place.key}"
-        raise ConfigError(f"{where}, which {self._store.location()} cannot link to: {cure}")
-
-    def _reaches(self, place: SlabPlace) -> bool:
-        """Whether the object of ``place`` is in the target's cluster: there, it has the same size and beginning."""
-        layout = place.store.layout
-        if layout.storage is not self._store.layout.storage or not isinstance(self._store, TrayStore):
-            return False
-        there = self._store.beside(str(layout.tray))
-        try:
-            size = there.size(place.key)
-            return size == place.size and there.get_range(place.key, 0, 4096) == place.store.get_range(
-                place.key, 0, 4096
-            )
-        except StoreError:
-            return False
+        return link_target(self._source, ref, place, place.owner, self._store, self._name, self._depth, cure)
 
 
 def _md5(data: bytes) -> str:
