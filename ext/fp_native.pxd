@@ -43,3 +43,17 @@ cdef extern from "fp_mask.h" nogil:
 cdef extern from "fp_convert.h" nogil:
     void fp_convert_u8(const fp_view *src, const fp_view *out)
     void fp_convert_f32(const fp_view *src, const fp_view *out)
+
+
+cdef extern from "fp_overlay.h" nogil:
+    const int FP_MAX_LAYERS
+    int FP_OVERLAY_TOP
+    int FP_OVERLAY_ALPHATOP
+    int FP_OVERLAY_MULTIPLY
+    ctypedef struct fp_layer:
+        fp_view pixels
+        fp_view mask
+    void fp_overlay_u8(const fp_layer *layers, ptrdiff_t count, int method, const double *background,
+                       const double *transparent, const fp_view *out, const fp_view *out_mask)
+    void fp_overlay_f32(const fp_layer *layers, ptrdiff_t count, int method, const double *background,
+                        const double *transparent, const fp_view *out, const fp_view *out_mask)

@@ -66,6 +66,19 @@ def mask_states(mask: Buffer, tile_rows: int, tile_cols: int, out: Buffer) -> No
 def convert_channels(src: Buffer, out: Buffer) -> None:
     """uint8: any of 1..4 channels to any; float32: 1 to 3, 3 to 1, or a copy. See ``fastpyr.kernels``."""
 
+# --- overlay ---------------------------------------------------------------------------------------------------
+
+def overlay(
+    layers: Sequence[tuple[Buffer, Buffer | None]],
+    method: str,
+    background: Sequence[float],
+    transparent: Sequence[float] | None,
+    out: Buffer,
+    out_mask: Buffer | None,
+) -> None:
+    """1 to 64 layers of pixels and mask, lowest first, uint8 or float32 of 1..4 channels, composed into ``out``: see
+    ``fastpyr.kernels.overlay``. ``transparent``: three values."""
+
 # --- nodes -----------------------------------------------------------------------------------------------------
 
 def node_facts(

@@ -6,6 +6,7 @@ and choose the fastest native path of the machine; ``reference`` and ``reference
 
 from .convert import convert_channels
 from .mask import fill_nodata, mask_states, nodata_mask, paint
+from .overlay import overlay
 from .reduce import decimate, gamma_table, reduce2x2
 from .resample import resample
 from .warp import warp
@@ -17,6 +18,7 @@ __all__ = [
     "gamma_table",
     "mask_states",
     "nodata_mask",
+    "overlay",
     "paint",
     "reduce2x2",
     "resample",

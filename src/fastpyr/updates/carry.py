@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 from ..errors import ConfigError, StoreError
+from ..ordered import in_order
 from ..pyramid.list import ListEntry, SlabList
 from ..pyramid.slabs import SlabRef
-from ..pyramid.verify_subject import in_threads
 from ..store import FileStore, Staging, Store, StoreNotFound, TrayStore
 from ..store.naming import object_link
 from ..store.objects import ObjectStore
@@ -163,7 +163,7 @@ class Carrier:
         """Bring slabs into a tree under construction; None: they are in the tree already. Their owners (None: the new
         pyramid) and keys."""
         with ThreadPoolExecutor(_WORKERS, "carry") as pool:
-            return list(in_threads(pool, lambda slab: self._bring(slab, staging), slabs))
+            return list(in_order(pool, lambda slab: self._bring(slab, staging), slabs))
 
     def _bring(self, slab: ListedSlab, staging: Staging | None) -> tuple[Owner | None, str]:
         ref = slab.ref
