@@ -16,7 +16,7 @@ PACKAGE = Path(fastpyr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 # A room may import only from rooms before it, and from itself.
 ORDER = ["frozen", "lazy", "ordered", "errors", "formats", "_native", "grid", "kernels", "encode", "slab", "store"]
-ORDER += ["source", "check", "pyramid", "db", "planning", "engine", "run", "updates", "platform", "api", "cli"]
+ORDER += ["source", "check", "pyramid", "db", "planning", "engine", "run", "updates", "tiles", "platform", "api", "cli"]
 ORDER += ["__main__"]
 OPTIONAL = {"sqlalchemy", "psycopg", "pyogrio", "fastapi", "starlette", "uvicorn", "pydantic", "python_multipart"}
 HEAVY = {"rasterio", "pyproj", "numba", "imagecodecs", "isal", "rich", "PIL", "dask", "boto3", "obstore", "swiftclient"}

@@ -8,8 +8,8 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .access import Access
-    from .app import create_app
+    from .app import create_app, create_tile_app
 
-__all__ = ["Access", "create_app"]
+__all__ = ["Access", "create_app", "create_tile_app"]
 
-__getattr__ = lazy_names(__name__, {"access": ("Access",), "app": ("create_app",)})
+__getattr__ = lazy_names(__name__, {"access": ("Access",), "app": ("create_app", "create_tile_app")})

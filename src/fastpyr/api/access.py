@@ -32,6 +32,11 @@ class Access:
     def is_open(self) -> bool:
         return self.user is None and self.token is None
 
+    @property
+    def challenge(self) -> str:
+        """What is asked of somebody who has not come in, as the header WWW-Authenticate has it."""
+        return f'{"Bearer" if self.user is None else "Basic"} realm="fastpyr"'
+
     def issue(self, user: str, password: str) -> str | None:
         """A new token, None for wrong credentials. An open platform takes any."""
         if not self.is_open and not self._knows(user, password):

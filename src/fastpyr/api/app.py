@@ -1,11 +1,12 @@
 """The application: the routes of the API under ``/api``, ``/token``, and the documentation at ``/docs``.
 
-What serves tiles or pages adds a router of its own to ``_ROUTERS``; ``request.app.state.entrepot`` is the platform.
+Tiles are answered before all routes (``tiles``). What serves pages adds a router of its own to ``_ROUTERS``;
+``request.app.state.entrepot`` is the platform.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import resources
 from typing import Annotated, Any
 
@@ -16,12 +17,15 @@ from starlette.requests import Request
 
 from .. import __version__
 from ..platform.entrepot import Entrepot
+from ..tiles.catalogue import Catalogue
+from ..tiles.service import TileService
 from . import processings, publication, statics, uploads
 from .access import Access
 from .common import ERRORS, handlers, known_datastore
 from .guard import Guard
+from .tiles import StoredCatalogue, TileRoutes, TileSettings
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "create_tile_app"]
 
 DEFAULT_MAX_UPLOAD = 64 << 30
 _STATIC = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
@@ -32,8 +36,7 @@ pages = APIRouter(include_in_schema=False)
 def _with_credentials(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
     access: Access = request.app.state.access
     if not access.allows(authorization):
-        scheme = "Basic" if access.user is not None else "Bearer"
-        raise HTTPException(401, "no or wrong credentials", {"WWW-Authenticate": f'{scheme} realm="fastpyr"'})
+        raise HTTPException(401, "no or wrong credentials", {"WWW-Authenticate": access.challenge})
 
 
 def _api() -> APIRouter:
@@ -66,6 +69,7 @@ def create_app(
     *,
     hosts: Collection[str] | None = None,
     max_upload: int = DEFAULT_MAX_UPLOAD,
+    tiles: TileSettings | None = None,
 ) -> FastAPI:
     """The ASGI application of a platform.
 
@@ -74,7 +78,34 @@ def create_app(
         access: who may come in; None: everybody.
         hosts: names under which the server may be called; None: any.
         max_upload: bytes of the largest file that is taken.
+        tiles: what holds for tiles; None: as by default.
     """
+    access = access or Access()
+    app = _bare(access, _ROUTERS)
+    app.state.entrepot = entrepot
+    app.state.max_upload = max_upload
+    service = TileService(StoredCatalogue(entrepot))
+    app.add_middleware(TileRoutes, service=service, settings=tiles or TileSettings(access))
+    app.add_middleware(Guard, hosts=hosts, max_upload=max_upload)
+    return app
+
+
+def create_tile_app(
+    catalogue: Catalogue,
+    access: Access | None = None,
+    *,
+    hosts: Collection[str] | None = None,
+    tiles: TileSettings | None = None,
+) -> FastAPI:
+    """The tile services and the pages alone, without a platform; arguments as of ``create_app``."""
+    access = access or Access()
+    app = _bare(access, (statics.token_router, pages))
+    app.add_middleware(TileRoutes, service=TileService(catalogue), settings=tiles or TileSettings(access))
+    app.add_middleware(Guard, hosts=hosts, max_upload=0)
+    return app
+
+
+def _bare(access: Access, routers: Sequence[APIRouter]) -> FastAPI:
     app = _App(
         title="fastpyr",
         version=__version__,
@@ -84,12 +115,9 @@ def create_app(
         exception_handlers=handlers(),
         redirect_slashes=False,
     )
-    app.state.entrepot = entrepot
-    app.state.access = access or Access()
-    app.state.max_upload = max_upload
-    for router in _ROUTERS:
+    app.state.access = access
+    for router in routers:
         app.include_router(router)
-    app.add_middleware(Guard, hosts=hosts, max_upload=max_upload)
     return app
 
 

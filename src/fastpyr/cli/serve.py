@@ -1,17 +1,23 @@
-"""``fastpyr serve``: the platform over HTTP."""
+"""``fastpyr serve``: the platform, or some pyramids alone, over HTTP."""
 
 from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
 
 import click
 
 from ..errors import ConfigError
-from .platform_root import database_option, needed_packages, open_platform, root_option
+from .platform_root import database_option, needed_packages, open_platform
 
 __all__ = ["serve"]
 
+_AGE = click.IntRange(0, 365 * 86400)
+
 
 @click.command()
-@root_option
+@click.option("--root", envvar="FASTPYR_ROOT", metavar="DIR", help="Folder of the platform; made when absent.")
+@click.option("--pyramid", "pyramids", multiple=True, metavar="DESCRIPTOR", help="Serve tiles of it; may be repeated.")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any that is free.")
 @database_option
@@ -20,46 +26,56 @@ __all__ = ["serve"]
 @click.option("--password", envvar="FASTPYR_PASSWORD", metavar="TEXT", help="Better given as FASTPYR_PASSWORD.")
 @click.option("--token", envvar="FASTPYR_TOKEN", metavar="TEXT", help="Let in whoever brings this token.")
 @click.option("--max-upload", type=click.IntRange(1), metavar="BYTES", help="Largest file taken. [default: 64 GiB]")
-def serve(
-    root: str,
-    host: str,
-    port: int,
-    database: str | None,
-    jobs: int,
-    user: str | None,
-    password: str | None,
-    token: str | None,
-    max_upload: int | None,
-) -> None:
-    """Serve the platform: deliveries, checks, processings, stored pyramids, publications.
+@click.option("--max-age", type=_AGE, default=60, show_default=True, help="Seconds clients may keep a tile unasked.")
+@click.option("--cors", is_flag=True, help="Let pages from elsewhere show tiles.")
+@click.option("--public-url", metavar="URL", help="Root of URLs in documents, behind a proxy. [default: as called]")
+def serve(root: str | None, pyramids: tuple[str, ...], **options: Any) -> None:
+    """Serve the platform: deliveries, checks, processings, stored pyramids, publications, and their tiles.
 
     All is kept in --root. It answers on this machine only, to everybody, unless it is told otherwise. Its routes are
-    those of the Geoplateforme's API; /docs lists them. Needs the extra "api": pip install 'fastpyr[api]'.
+    those of the Geoplateforme's API; /docs lists them. Tiles are at /wmts, /tms and /xyz. With --pyramid instead, only
+    tiles of these pyramids are served, from disk or object storage. Needs the extra "api": pip install 'fastpyr[api]'.
 
     \b
     Examples:
       fastpyr serve --root platform
+      fastpyr serve --pyramid out/ORTHO.json --pyramid s3://bucket/ALTI.json
       FASTPYR_PASSWORD=secret fastpyr serve --root platform --host 0.0.0.0 --user me
       fastpyr serve --root platform --database postgresql+psycopg://me@localhost/platform
     """
-    if (user is None) != (password is None):
+    if bool(root) == bool(pyramids):
+        raise ConfigError("give --root (or FASTPYR_ROOT) to serve a platform, or --pyramid to serve pyramids alone")
+    if (options["user"] is None) != (options["password"] is None):
         raise ConfigError("--user and --password belong together: give both or neither")
     with needed_packages():
         import uvicorn  # noqa: F401 (used by ``run`` below)
 
         from ..api.access import Access
-        from ..api.app import DEFAULT_MAX_UPLOAD, create_app
+        from ..api.app import DEFAULT_MAX_UPLOAD, create_app, create_tile_app
         from ..api.server import listen, loopback_names
         from ..api.server import serve as run
+        from ..api.tiles import TileSettings
         from ..platform.catalogue import DATASTORE
+        from ..tiles.catalogue import DescriptorCatalogue
 
-    names = loopback_names(host)
-    if names is None and user is None and token is None:
-        click.echo(f"fastpyr: warning: {host} can be reached by others: give --user and --password", err=True)
-    with listen(host, port) as bound, open_platform(root, database, jobs) as platform:
-        shown = f"[{host}]" if ":" in host else host
+    names = loopback_names(options["host"])
+    access = Access(options["user"], options["password"], options["token"])
+    if names is None and access.is_open:
+        click.echo(
+            f"fastpyr: warning: {options['host']} can be reached by others: give --user and --password", err=True
+        )
+    tiles = TileSettings(access, options["max_age"], options["cors"], options["public_url"])
+    with ExitStack() as stack:
+        bound = stack.enter_context(listen(options["host"], options["port"]))
+        shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
         url = f"http://{shown}:{bound.getsockname()[1]}"
-        platform.configurations.service_url = url
-        access = Access(user, password, token)
-        app = create_app(platform, access, hosts=names, max_upload=max_upload or DEFAULT_MAX_UPLOAD)
-        run(app, bound, lambda: click.echo(f"{url}  (API {url}/api, datastore {DATASTORE}, documentation {url}/docs)"))
+        if root:
+            platform = stack.enter_context(open_platform(root, options["database"], options["jobs"]))
+            platform.configurations.service_url = options["public_url"] or url
+            limit = options["max_upload"] or DEFAULT_MAX_UPLOAD
+            app = create_app(platform, access, hosts=names, max_upload=limit, tiles=tiles)
+            said = f"{url}  (API {url}/api, datastore {DATASTORE}, documentation {url}/docs, tiles {url}/wmts)"
+        else:
+            app = create_tile_app(DescriptorCatalogue(pyramids), access, hosts=names, tiles=tiles)
+            said = f"{url}  (WMTS {url}/wmts, TMS {url}/tms/1.0.0, list {url}/tiles)"
+        run(app, bound, lambda: click.echo(said))

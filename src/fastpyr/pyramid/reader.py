@@ -304,22 +304,33 @@ class Pyramid:
         return slab
 
     def _load_slab(self, ref: SlabRef) -> _OpenSlab | None:
+        level = self._by_id[ref.level].descriptor
+        try:
+            head = read_head(self.store, level, self.slab_key(ref), self.head_size(ref))
+        except StoreNotFound:
+            return None
+        return _OpenSlab(head.store, head.key, self.parse_head(ref, head.data))
+
+    def head_size(self, ref: SlabRef) -> int:
+        """Bytes of header and index of a slab."""
+        return first_tile_offset(self._by_id[ref.level].descriptor.tiles_per_slab)
+
+    def parse_head(self, ref: SlabRef, data: bytes) -> SlabIndex:
+        """The index in the first ``head_size`` bytes of a slab.
+
+        Raises SlabError when they are not those of a slab of this pyramid.
+        """
         level = self._by_id[ref.level]
         format = self.format.format if ref.kind is SlabKind.DATA else MASK_FORMAT
         channels = self.format.channels if ref.kind is SlabKind.DATA else 1
-        count = level.descriptor.tiles_per_slab
         name = f"level {ref.level}, slab column {ref.col}, row {ref.row} ({self.store.location(self.slab_key(ref))})"
-        try:
-            head = read_head(self.store, level.descriptor, self.slab_key(ref), first_tile_offset(count))
-        except StoreNotFound:
-            return None
-        header, index = read_index(head.data, count, name)
+        header, index = read_index(data, level.descriptor.tiles_per_slab, name)
         wrong = header.mismatch(format, channels, level.matrix.tile_width, level.matrix.tile_height)
         if wrong is None and header.columns != level.tiles_per_width:
             wrong = f"it has {header.columns} tiles per row, not {level.tiles_per_width} as the descriptor says"
         if wrong:
             raise SlabError(f"{name}: {wrong}")
-        return _OpenSlab(head.store, head.key, index)
+        return index
 
 
 def _binary(mask: Mask) -> Mask:

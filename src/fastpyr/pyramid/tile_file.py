@@ -15,14 +15,15 @@ from ..formats import Compression, PixelFormat, SampleType
 from .reader import Pyramid
 from .window import Level
 
-__all__ = ["tile_file"]
+__all__ = ["TIFF_CODES", "png_file", "tiff_head", "tile_file"]
 
-_TIFF_CODES = {
+TIFF_CODES = {
     Compression.RAW: 1,
     Compression.LZW: 5,
     Compression.ZIP: 8,
     Compression.PKB: 32773,
 }
+"""Value of the compression tag for tiles that a TIFF can hold as they are stored."""
 _IMAGES = {Compression.JPG: "jpg", Compression.JPG90: "jpg", Compression.PNG: "png"}
 _SUFFIXES = {"jpg": "jpg", "jpeg": "jpg", "png": "png", "tif": "tif", "tiff": "tif"}
 
@@ -49,7 +50,7 @@ def tile_file(
             return data, stored, f"{stored.upper()} as stored"
         size = (found.matrix.tile_width, found.matrix.tile_height)
         return (
-            _tiff(data, pixels, *size, _TIFF_CODES[pixels.format.compression]),
+            tiff_head(len(data), pixels, *size, TIFF_CODES[pixels.format.compression]) + data,
             "tif",
             f"TIFF around the {name} stored",
         )
@@ -57,12 +58,13 @@ def tile_file(
     assert tile is not None, "its bytes are there"
     if wanted == "tif":
         packed = deflater()(np.ascontiguousarray(tile))
-        return _tiff(packed, pixels, tile.shape[1], tile.shape[0], 8), "tif", f"TIFF converted from {name}"
+        head = tiff_head(len(packed), pixels, tile.shape[1], tile.shape[0], 8)
+        return head + packed, "tif", f"TIFF converted from {name}"
     if wanted == "jpg":
         raise ConfigError(f"the tile is stored as {name} and JPEG would change it: ask for .png or .tif")
     if pixels.format.sample is SampleType.FLOAT32:
         raise ConfigError("PNG cannot hold float32 samples: ask for .tif")
-    return _png(tile), "png", f"PNG converted from {name}"
+    return png_file(tile), "png", f"PNG converted from {name}"
 
 
 def _absent(level: Level, col: int, row: int) -> str:
@@ -73,15 +75,16 @@ def _absent(level: Level, col: int, row: int) -> str:
     return f"no tile is stored at level {level.id}, column {col}, row {row} (nodata); its tile limits are {where}"
 
 
-def _png(tile: npt.NDArray[Any]) -> bytes:
+def png_file(tile: npt.NDArray[Any]) -> bytes:
+    """A PNG of uint8 pixels (rows, cols, channels)."""
     height, width, channels = tile.shape
     rows = np.zeros((height, 1 + width * channels), np.uint8)  # column 0: filter "none"
     rows[:, 1:] = tile.reshape(height, -1)
     return png_tile(png_head(width, height, channels), rows, deflater())
 
 
-def _tiff(strip: bytes, pixels: PixelFormat, width: int, height: int, compression: int) -> bytes:
-    """A TIFF of one strip, whose bytes are given."""
+def tiff_head(size: int, pixels: PixelFormat, width: int, height: int, compression: int) -> bytes:
+    """What goes before a strip of ``size`` bytes to make a TIFF of it; ``compression`` is the tag's value."""
     short, long = 3, 4
     channels = pixels.channels
     bits = 8 * pixels.format.sample.size
@@ -94,7 +97,7 @@ def _tiff(strip: bytes, pixels: PixelFormat, width: int, height: int, compressio
         (273, long, [0]),  # where the strip is: known below
         (277, short, [channels]),
         (278, long, [height]),
-        (279, long, [len(strip)]),
+        (279, long, [size]),
         *([(338, short, [2])] if channels in (2, 4) else []),  # alpha that does not multiply the colours
         (339, short, [1 if pixels.format.sample is SampleType.UINT8 else 3] * channels),
     ]
@@ -112,4 +115,4 @@ def _tiff(strip: bytes, pixels: PixelFormat, width: int, height: int, compressio
             value = struct.pack("<I", extra_at)
             extra_at += 2 * len(values)
         directory += struct.pack("<HHI", tag, kind, len(values)) + value
-    return directory + b"\0\0\0\0" + extra + strip
+    return directory + b"\0\0\0\0" + extra

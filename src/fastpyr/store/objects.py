@@ -87,19 +87,20 @@ class ObjectStore:
 
     def _read(self, key: str, offset: int, size: int | None) -> bytes:
         """``size`` bytes (None: all) in as many requests as needed, all of one version of the object."""
-        first = self._part(key, offset, _PART if size is None else min(size, _PART))
+        first = self.part(key, offset, _PART if size is None else min(size, _PART))
         end = first.total if size is None else min(first.total, offset + size)
         parts = [first.data]
         offset += len(first.data)
         while offset < end:
-            part = self._part(key, offset, min(end - offset, _PART))
+            part = self.part(key, offset, min(end - offset, _PART))
             if (part.total, part.tag) != (first.total, first.tag) or not part.data:
                 raise StoreError(f"cannot read {self.location(key)}: it was replaced meanwhile, try again")
             parts.append(part.data)
             offset += len(part.data)
         return b"".join(parts)
 
-    def _part(self, key: str, offset: int, size: int) -> Part:
+    def part(self, key: str, offset: int, size: int) -> Part:
+        """One request's worth of an object (``size`` >= 1), with what identifies its version. Raises as ``get``."""
         normal = self._readable(key)
 
         def read() -> Part:
