@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -81,30 +82,75 @@ DAMAGE = {
     "UPDATE sde_bnd_1 SET block_width = 2000000000": "damaged",
     "UPDATE sde_bnd_1 SET band_width = -5": "damaged",
     "UPDATE sde_bnd_1 SET band_types = 12345": "band_types",
-    "UPDATE sde_bnd_1 SET eminx = 'x'": "eminx",
-    "UPDATE sde_aux_1 SET object = x'00' WHERE type = 4": "",
-    "UPDATE sde_aux_1 SET object = zeroblob(100) WHERE type = 6": "",
+    "UPDATE sde_bnd_1 SET eminx = {no_number}": "eminx",
+    "UPDATE sde_bnd_1 SET sequence_nbr = sequence_nbr, block_origin_x = 1e300": "",
+    "UPDATE sde_aux_1 SET object = {zero} WHERE type = 4": "",
+    "UPDATE sde_aux_1 SET object = {zeros} WHERE type = 6": "",
     "DELETE FROM sde_aux_1 WHERE type = 4": "transformation",
     "DELETE FROM sde_bnd_1": "no bands",
     "DELETE FROM raster": "0 rasters",
-    "DROP TABLE sde_bnd_1": "sde_bnd_1",
-    "UPDATE sde_blk_1 SET block_data = zeroblob(30000000)": "block",
-    "UPDATE sde_blk_1 SET block_data = x'789c030000000001'": "block",
+    "DROP TABLE sde_bnd_1 {cascade}": "sde_bnd_1",
+    "UPDATE sde_blk_1 SET block_data = {zeros}": "block",
+    "UPDATE sde_blk_1 SET block_data = {many_zeros}": "block",
+    "UPDATE sde_blk_1 SET block_data = {deflated}": "block",
+    "DROP TABLE sde_blk_1": "sde_blk_1",
+}
+SQLITE = {
+    "no_number": "'x'",
+    "zero": "x'00'",
+    "zeros": "zeroblob(100)",
+    "many_zeros": "zeroblob(30000000)",
+    "deflated": "x'789c030000000001'",
+    "cascade": "",
+}
+POSTGRESQL = {
+    "no_number": "'NaN'",
+    "zero": "'\\x00'",
+    "zeros": "decode(repeat('00', 100), 'hex')",
+    "many_zeros": "decode(repeat('00', 30000000), 'hex')",
+    "deflated": "'\\x789c030000000001'",
+    "cascade": "CASCADE",
 }
 
 
+def _damage(url: str, statement: str) -> None:
+    """Execute as anybody with a client would: no foreign keys on SQLite."""
+    if url.startswith("postgresql"):
+        import psycopg
+
+        with psycopg.connect(url) as server:
+            server.execute(statement.format(**POSTGRESQL).encode())
+        return
+    with closing(sqlite3.connect(url)) as file, file:
+        file.execute(statement.format(**SQLITE))
+
+
 @pytest.mark.parametrize("statement", DAMAGE)
-def test_damaged_rows(tmp_path: Path, statement: str) -> None:
-    path = tmp_path / "d.sqlite"
-    with Geodatabase.create(path) as database:
+def test_damaged_rows(url: str, statement: str) -> None:
+    with Geodatabase.create(url) as database:
         database.import_raster(ArrayInput(np.ones((40, 40), np.uint8), transform=(1, 0, 0, 0, -1, 0)), "raster")
-    with sqlite3.connect(path) as connection:
-        connection.execute(statement)
-    connection.close()
-    with Geodatabase(path) as database, pytest.raises((DatabaseError, DecodeError, ConfigError)) as caught:
+    _damage(url, statement)
+    with Geodatabase(url) as database, pytest.raises((DatabaseError, DecodeError, ConfigError)) as caught:
         database.dataset("raster").read()
     assert "\n" not in str(caught.value)
     assert DAMAGE[statement] in str(caught.value)
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE sde_blk_1", "UPDATE sde_blk_1 SET block_data = {zeros}"])
+def test_damage_while_a_raster_is_open(url: str, statement: str) -> None:
+    """Small windows, which the driver reads, and large ones; afterwards other rasters can be read as before."""
+    source = ArrayInput(np.ones((700, 500), np.uint8), transform=(1, 0, 0, 0, -1, 0))
+    with Geodatabase.create(url) as database:
+        broken, whole = (database.import_raster(source, name, block=8) for name in ("broken", "whole"))
+        for window in ((0, 0, 20, 20), None):
+            assert broken.read(window=window)[0].all()
+        _damage(url, statement)
+        for window in ((0, 0, 20, 20), None):
+            with pytest.raises((DatabaseError, DecodeError)) as caught:
+                broken.read(window=window)
+            assert "\n" not in str(caught.value)
+        for window in ((0, 0, 20, 20), None):
+            assert whole.read(window=window)[0].all()
 
 
 def test_sources_that_cannot_be_stored(tmp_path: Path) -> None:
