@@ -212,7 +212,7 @@ def test_exports_that_cannot_be(tmp_path) -> None:
         export(name="missing/x.gdb")
 
 
-def test_stored_raster(tmp_path, opened):
+def test_stored_raster(url, tmp_path, opened):
     """Out of a database, mosaicked to the left: rows as they are, base only; before that with its overviews."""
     pytest.importorskip("sqlalchemy")
     from fastpyr.db import ArrayInput, Geodatabase
@@ -221,7 +221,7 @@ def test_stored_raster(tmp_path, opened):
     pixels = np.random.default_rng(4).integers(0, 9000, (100, 120), np.uint16)
     mask = np.full(pixels.shape, 255, np.uint8)
     mask[:40, 50:] = 0
-    with Geodatabase.create(tmp_path / "store.sqlite") as database:
+    with Geodatabase.create(url) as database:
         source = ArrayInput(pixels, transform=(2, 0, 1000, 0, -2, 5000), crs="EPSG:2154", mask=mask)
         dataset = database.import_raster(source, "world", block=32)
         assert export_filegdb_raster(dataset, tmp_path / "a.gdb") == dataset.levels

@@ -150,6 +150,8 @@ def test_command_line(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "<Name>label</Name>" in xml
     assert "140 x 110" in fastpyr_db("mosaic", more, url, "world")
     assert json.loads(fastpyr_db("stats", url, "world", "--json"))[0]["count"] == 100 * 120 + 50 * 120 - 40 * 100
+    assert main(["db", "pyramid", url, "world", "--quality", "50"]) == 2, "its blocks are lossless"
+    assert "lossless" in capsys.readouterr().err
     fastpyr_db("pyramid", url, "world", 2, "--interpolation", "bicubic", "--skip-level1")
     assert json.loads(fastpyr_db("stats", url, "world", "--level", 2, "--json"))[0]["count"] < 1000
     assert "all right" in fastpyr_db("check", url, "world")  # which looks at the statistics of the base

@@ -124,6 +124,7 @@ def test_floats_far_from_zero_keep_their_deviations() -> None:
 @example([0.0, 0.25], 3, random.Random(2))
 @example([0.0, 1e-30], 5, random.Random(2))
 @example([0.0, -5e-65], 1, random.Random(2))
+@example([0.0, 5e-324, -5e-324, 1e-300], 8, random.Random(2))
 def test_the_lattice_does_not_know_the_order(values, bins, chance) -> None:
     def histogram(order, cut):
         left, right = (BandStatistics(PixelType.F64, BinFunction.LINEAR, bins) for _ in range(2))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared_data import SHARED
 
 from fastpyr.db import ArrayInput, Geodatabase, STRaster
 from fastpyr.errors import ConfigError, DatabaseError
 
+GOLDEN = SHARED / "arcsde_golden.json"
 CRS = "EPSG:2154"
 TYPES = {"U8": "uint8", "S8": "int8", "U16": "uint16", "S16": "int16", "U32": "uint32", "S32": "int32"}
 TYPES |= {"F32": "float32", "F64": "float64", "U1": "uint8", "U2": "uint8", "U4": "uint8"}
@@ -73,6 +78,12 @@ def test_a_sparse_raster_of_a_million_pixels_a_side(database: Geodatabase) -> No
     assert dataset.check().findings == []
     found = dataset.statistics()
     assert (found.count, found.nodata_count) == (225, 10**12 - 225)
+    tracemalloc.start()
+    opened = database.dataset("sparse")
+    assert opened.read(window=(999_995, 999_995, 1_000_000, 1_000_000))[0].all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20, "a raster of 10**12 pixels is opened in memory that does not depend on its size"
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -90,7 +101,49 @@ def test_every_pixel_type_comes_back(database: Geodatabase, kind: str) -> None:
         expected = [valid.min(), valid.max(), valid.mean(), valid.std()]
         assert np.allclose([found.minimum, found.maximum, found.mean, found.std], expected, rtol=1e-12, atol=1e-12)
         assert (found.count, found.nodata_count) == (valid.size, (mask == 0).sum())
+        assert sum(found.histogram.counts.tolist()) == found.count
     assert dataset.check().findings == []
+
+
+@pytest.mark.skipif(not GOLDEN.exists(), reason="reference data not here: ../shared/data/arcsde_golden.json")
+def test_golden_vectors_in_the_tables(database: Geodatabase) -> None:
+    """What GDAL accepts is what the block table holds, uncompressed and inflated; blocks of 5 x 7 are too small."""
+    number = 0
+    for case in json.loads(GOLDEN.read_text("utf-8"))["cases"]:
+        if case["block_width"] < 8:
+            continue
+        kind = case["type"].upper()
+        pixels, mask = np.array(case["pixels"], TYPES[kind]), np.array(case["mask"], np.uint8)
+        blocks = {tuple(map(int, key.split(","))): text for key, text in case["blocks_uncompressed_hex"].items()}
+        for compression in ("none", "lz77"):
+            number += 1
+            source = placed(pixels, mask, kind=kind)
+            database.import_raster(source, f"d{number}", block=8, compression=compression, pyramid="0")
+            unpacked = bytes if compression == "none" else zlib.decompress
+            rows = all_rows(database, f"sde_blk_{number}")
+            assert {(row, col): unpacked(data).hex() for _, _, row, col, data in rows} == blocks
+            with database.engine.connect() as connection:
+                types = connection.exec_driver_sql(f"SELECT band_types FROM sde_bnd_{number}").scalar_one()
+            assert types == case[f"band_types_{compression}"]
+    assert number == 22
+
+
+def test_quality_of_a_pyramid(database: Geodatabase) -> None:
+    pixels, mask = raster((256, 256))
+    dataset = database.import_raster(placed(pixels, mask), "photo", compression="jpeg", block=64, quality=90)
+    base = [row for row in all_rows(database, "sde_blk_1") if row[1] == 0]
+    sizes = []
+    for quality in (90, 20):
+        dataset.build_pyramid("1", quality=quality)
+        rows = all_rows(database, "sde_blk_1")
+        assert [row for row in rows if row[1] == 0] == base
+        sizes.append(sum(len(row[4]) for row in rows if row[1] == 1))
+    assert sizes[1] < sizes[0] / 2
+    assert dataset.check().findings == []
+    lossless = database.import_raster(placed(pixels, mask), "exact")
+    for found, quality, words in ((dataset, 0, "1 to 100"), (dataset, 101, "1 to 100"), (lossless, 50, "lossless")):
+        with pytest.raises(ConfigError, match=words):
+            found.build_pyramid("0", quality=quality)
 
 
 @pytest.mark.parametrize("compression", ["none", "lz77", "jpeg", "jp2"])

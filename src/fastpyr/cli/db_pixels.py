@@ -132,12 +132,15 @@ def export_verb(
 @click.argument("levels", default="auto", metavar="[auto|esri|N]")
 @click.option("--skip-level1", is_flag=True, help="Leave out level 1: a pyramid of 8 % instead of 33 %.")
 @click.option("--interpolation", "method", default="bilinear", show_default=True, metavar="NAME")
+@click.option("--quality", type=int, metavar="Q", help="Of jpeg and jp2, 1 to 100. [default: that of the import]")
 @click.option("--raster", metavar="ID|NAME", help="One raster of a catalog. [default: all of them]")
-def pyramid_verb(url: str, name: str, levels: str, skip_level1: bool, method: str, raster: str | None) -> None:
+def pyramid_verb(
+    url: str, name: str, levels: str, skip_level1: bool, method: str, quality: int | None, raster: str | None
+) -> None:
     """Build the pyramid of a dataset anew: auto, esri or a number of levels, 0 to remove it."""
     with Geodatabase(url) as opened:
         found = open_raster(opened, name, raster) if raster else open_entry(opened, name)
         rasters = [found.raster(i.id) for i in found.items()] if isinstance(found, RasterCatalog) else [found]
         for each in rasters:
-            made = each.build_pyramid(levels, skip_level1=skip_level1, method=method)
+            made = each.build_pyramid(levels, skip_level1=skip_level1, method=method, quality=quality)
             click.echo(f"{each.name}: levels {', '.join(map(str, (0, *made)))}")

@@ -201,9 +201,9 @@ class Lattice:
         exponent = 0 if self._is_integer else -1000
         if largest:
             exponent = max(exponent, math.frexp(largest)[1] - 52)
-        if most > least:
-            span = math.frexp(most / 4 - least / 4)[1] + 2
-            exponent = max(exponent, span - self._most_bins.bit_length() - 2)
+        quarter = most / 4 - least / 4  # of the smallest doubles it may be 0: then the narrowest bins will do
+        if quarter:
+            exponent = max(exponent, math.frexp(quarter)[1] - self._most_bins.bit_length())
         while _multiple(most, exponent) - _multiple(least, exponent) >= self._most_bins:
             exponent += 1
         return exponent

@@ -69,7 +69,11 @@ def build_pyramid(
     method: str = "bilinear",
     quality: int | None = None,
 ) -> tuple[int, ...]:
-    """Replace the pyramid of a raster in one transaction; the levels stored now. 0 levels remove it."""
+    """Replace the pyramid of a raster in one transaction; the levels stored now. 0 levels remove it.
+
+    ``quality``: of jpeg and jp2, 1 to 100, also of blocks that mosaics will write; None keeps the stored one. Raises
+    ConfigError for arguments that cannot be.
+    """
     from .database import refresh_definition
     from .engine import write
 
@@ -80,6 +84,10 @@ def build_pyramid(
         asked = str(levels)
         settings = replace(state.settings, pyramid=asked, skip_level1=skip_level1, method=chosen)
         if quality is not None:
+            if not state.compression.is_lossy:
+                raise ConfigError(f"{state.entry.full_name}: quality is of jpeg and jp2, its blocks are lossless")
+            if not 1 <= quality <= 100:
+                raise ConfigError(f"quality {quality}: expected 1 to 100")
             settings = replace(settings, quality=quality)
         presences = load_presence(connection, state)
         drop_levels(connection, state, presences, state.settings.levels)
