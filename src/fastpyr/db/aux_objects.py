@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import ConfigError, DecodeError
 
@@ -172,12 +173,8 @@ class Presence:
     def blocks(self, level: int) -> Iterator[tuple[int, int]]:
         """(row, column) of the blocks of a level: square by square, row by row."""
         for key in sorted(key for key in self._chunks if key[0] == level):
-            bits = self._chunks[key]
-            while bits:
-                low = bits & -bits
-                row, col = divmod(low.bit_length() - 1, _CHUNK)
-                yield key[1] * _CHUNK + row, key[2] * _CHUNK + col
-                bits ^= low
+            for place in np.flatnonzero(_square(self._chunks[key])).tolist():
+                yield key[1] * _CHUNK + place // _CHUNK, key[2] * _CHUNK + place % _CHUNK
 
     def count(self, level: int) -> int:
         """Blocks of a level."""
@@ -203,8 +200,7 @@ class Presence:
         """Same blocks, same bytes. ConfigError for a level or block number that has no room."""
         parts = []
         for (level, chunk_row, chunk_col), bits in sorted(self._chunks.items()):
-            raw = np.frombuffer(bits.to_bytes(_CHUNK * _CHUNK // 8, "little"), np.uint8)
-            square = np.unpackbits(raw, bitorder="little").reshape(_CHUNK, _CHUNK)
+            square = _square(bits)
             rows, cols = np.flatnonzero(square.any(axis=1)), np.flatnonzero(square.any(axis=0))
             top, left = int(rows[0]), int(cols[0])
             part = square[top : rows[-1] + 1, left : cols[-1] + 1]
@@ -245,6 +241,12 @@ class Presence:
 
 def _place(level: int, row: int, col: int) -> tuple[tuple[int, int, int], int]:
     return (level, row // _CHUNK, col // _CHUNK), 1 << (row % _CHUNK * _CHUNK + col % _CHUNK)
+
+
+def _square(bits: int) -> npt.NDArray[np.uint8]:
+    """The bits of a square as an array (rows, columns) of 0 and 1."""
+    raw = np.frombuffer(bits.to_bytes(_CHUNK * _CHUNK // 8, "little"), np.uint8)
+    return np.unpackbits(raw, bitorder="little").reshape(_CHUNK, _CHUNK)
 
 
 def _rectangle_bits(rows: range, cols: range, chunk_row: int, chunk_col: int) -> int:
