@@ -238,7 +238,7 @@ def show(results: dict[str, dict[str, Any]]) -> None:
     """The table."""
     print(f"{'':26}{'import MB/s':>12}{'1/s':>9}{'10x10/s':>9}{'40x40/s':>9}{'MB':>8}")
     for name, one in results.items():
-        rates = "".join(f"{one['reads'].get(str(blocks), 0):9.1f}" for blocks in WINDOWS)
+        rates = "".join(f"{one['reads'].get(str(blocks), 0):9.3g}" for blocks in WINDOWS)
         print(f"{name:26}{one['import']:12.1f}{rates}{one['size'] / 1e6:8.1f}  {one.get('error', '')}")
 
 
