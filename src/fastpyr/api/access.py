@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import secrets
 import time
@@ -12,7 +13,6 @@ __all__ = ["EXPIRES_IN", "Access"]
 
 EXPIRES_IN = 3600
 """Seconds that a token from ``POST /token`` is good for."""
-_MAX_TOKENS = 10_000
 
 
 @dataclass(slots=True)
@@ -20,13 +20,13 @@ class Access:
     """The credentials asked for. With neither ``user`` nor ``token``, all are welcome.
 
     A user comes with his password, in the header of each request or to get a token by it; ``token`` is one that is
-    always good.
+    always good. Tokens that are given out are signed with ``secret``: whoever has it knows them.
     """
 
     user: str | None = None
     password: str | None = None
     token: str | None = None
-    _issued: dict[str, float] = field(default_factory=dict)
+    secret: str = field(default_factory=lambda: secrets.token_hex(32))
 
     @property
     def is_open(self) -> bool:
@@ -41,13 +41,8 @@ class Access:
         """A new token, None for wrong credentials. An open platform takes any."""
         if not self.is_open and not self._knows(user, password):
             return None
-        now = time.monotonic()
-        if len(self._issued) >= _MAX_TOKENS:
-            self._issued = {token: end for token, end in self._issued.items() if end > now}
-        token = secrets.token_urlsafe(32)
-        if not self.is_open:
-            self._issued[token] = now + EXPIRES_IN
-        return token
+        stamp = f"{int(time.time()) + EXPIRES_IN}-{secrets.token_hex(8)}"
+        return f"{stamp}-{self._signature(stamp)}"
 
     def allows(self, authorization: str | None) -> bool:
         """Whether a request with that header may come in."""
@@ -56,7 +51,7 @@ class Access:
         scheme, _, value = (authorization or "").partition(" ")
         if scheme.lower() == "bearer":
             known = self.token is not None and _same(value, self.token)
-            return known or self._issued.get(value, 0.0) > time.monotonic()
+            return known or self._is_issued(value)
         if scheme.lower() == "basic":
             try:
                 user, _, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
@@ -64,6 +59,15 @@ class Access:
                 return False
             return self._knows(user, password)
         return False
+
+    def _signature(self, stamp: str) -> str:
+        return hmac.new(self.secret.encode(), stamp.encode(), hashlib.sha256).hexdigest()
+
+    def _is_issued(self, token: str) -> bool:
+        stamp, _, signature = token.rpartition("-")
+        if not _same(signature, self._signature(stamp)):
+            return False
+        return int(stamp.partition("-")[0]) > time.time()
 
     def _knows(self, user: str, password: str) -> bool:
         if self.user is None:

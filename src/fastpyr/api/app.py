@@ -22,6 +22,7 @@ from ..tiles.service import TileService
 from . import processings, publication, statics, uploads
 from .access import Access
 from .common import ERRORS, handlers, known_datastore
+from .fast import FastTiles
 from .guard import Guard
 from .tiles import StoredCatalogue, TileRoutes, TileSettings
 
@@ -85,9 +86,14 @@ def create_app(
     app.state.entrepot = entrepot
     app.state.max_upload = max_upload
     service = TileService(StoredCatalogue(entrepot))
-    app.add_middleware(TileRoutes, service=service, settings=tiles or TileSettings(access))
+    _serve_tiles(app, service, tiles or TileSettings(access), hosts)
     app.add_middleware(Guard, hosts=hosts, max_upload=max_upload)
     return app
+
+
+def _serve_tiles(app: FastAPI, service: TileService, settings: TileSettings, hosts: Collection[str] | None) -> None:
+    app.add_middleware(TileRoutes, service=service, settings=settings)
+    app.state.fast = FastTiles(service, settings, hosts)
 
 
 def create_tile_app(
@@ -100,7 +106,7 @@ def create_tile_app(
     """The tile services and the pages alone, without a platform; arguments as of ``create_app``."""
     access = access or Access()
     app = _bare(access, (statics.token_router, pages))
-    app.add_middleware(TileRoutes, service=TileService(catalogue), settings=tiles or TileSettings(access))
+    _serve_tiles(app, TileService(catalogue), tiles or TileSettings(access), hosts)
     app.add_middleware(Guard, hosts=hosts, max_upload=0)
     return app
 

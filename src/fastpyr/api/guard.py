@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard"]
+__all__ = ["EXTRA_HEADERS", "Guard", "is_known_host"]
 
-_HEADERS = [
+EXTRA_HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -22,6 +22,8 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+"""Of all answers that do not have them with another value."""
+
 _MAX_BODY = 1 << 20
 _UPLOADS = ("/data", "/md5")
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -61,12 +63,17 @@ class Guard:
         await self._app(scope, _limited(receive, limit), _with_headers(send))
 
     def _refusal(self, method: str, host: str, origin: str | None) -> str | None:
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        if self._hosts is not None and name.strip("[]").lower() not in self._hosts:
-            return f"this server does not answer to the name {name[:100]!r}"
+        if not is_known_host(host, self._hosts):
+            return f"this server does not answer to the name {host[:100]!r}"
         if origin is not None and method not in _SAFE and origin.partition("://")[2] != host:
             return f"a page of {origin[:100]!r} may change nothing here"
         return None
+
+
+def is_known_host(host: str, hosts: Collection[str] | None) -> bool:
+    """Whether the header Host has one of the names in ``hosts`` (None: any), with or without a port."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return hosts is None or name.strip("[]").lower() in hosts
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -86,7 +93,7 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             known = {name.lower() for name, _ in message.get("headers", [])}
-            extra = [(name, value) for name, value in _HEADERS if name not in known]
+            extra = [(name, value) for name, value in EXTRA_HEADERS if name not in known]
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await send(message)
 
@@ -104,7 +111,7 @@ async def _drain(receive: Receive) -> None:
 
 async def _refuse(send: Send, status: int, text: str) -> None:
     body = json.dumps({"error": "forbidden" if status == 403 else "bad_request", "error_description": [text]}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *_HEADERS]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *EXTRA_HEADERS]
     headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

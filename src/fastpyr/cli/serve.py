@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from ..errors import ConfigError
-from .platform_root import database_option, needed_packages, open_platform
+from .platform_root import database_option, needed_packages
 
 __all__ = ["serve"]
 
@@ -22,6 +21,7 @@ _AGE = click.IntRange(0, 365 * 86400)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any that is free.")
 @database_option
 @click.option("--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Executions that run at once.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
 @click.option("--user", envvar="FASTPYR_USER", metavar="NAME", help="Ask for this user and his password.")
 @click.option("--password", envvar="FASTPYR_PASSWORD", metavar="TEXT", help="Better given as FASTPYR_PASSWORD.")
 @click.option("--token", envvar="FASTPYR_TOKEN", metavar="TEXT", help="Let in whoever brings this token.")
@@ -48,34 +48,21 @@ def serve(root: str | None, pyramids: tuple[str, ...], **options: Any) -> None:
     if (options["user"] is None) != (options["password"] is None):
         raise ConfigError("--user and --password belong together: give both or neither")
     with needed_packages():
-        import uvicorn  # noqa: F401 (used by ``run`` below)
+        import uvicorn  # noqa: F401 (used by ``launch``)
 
-        from ..api.access import Access
-        from ..api.app import DEFAULT_MAX_UPLOAD, create_app, create_tile_app
-        from ..api.server import listen, loopback_names
-        from ..api.server import serve as run
-        from ..api.tiles import TileSettings
+        from ..api.launch import Launch, launch
+        from ..api.server import loopback_names
         from ..platform.catalogue import DATASTORE
-        from ..tiles.catalogue import DescriptorCatalogue
 
-    names = loopback_names(options["host"])
-    access = Access(options["user"], options["password"], options["token"])
-    if names is None and access.is_open:
-        click.echo(
-            f"fastpyr: warning: {options['host']} can be reached by others: give --user and --password", err=True
-        )
-    tiles = TileSettings(access, options["max_age"], options["cors"], options["public_url"])
-    with ExitStack() as stack:
-        bound = stack.enter_context(listen(options["host"], options["port"]))
-        shown = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-        url = f"http://{shown}:{bound.getsockname()[1]}"
+    told = Launch(root=root, pyramids=pyramids, **options)
+    if loopback_names(told.host) is None and told.user is None and told.token is None:
+        click.echo(f"fastpyr: warning: {told.host} can be reached by others: give --user and --password", err=True)
+
+    def ready(port: int) -> None:
+        url = told.url(port)
         if root:
-            platform = stack.enter_context(open_platform(root, options["database"], options["jobs"]))
-            platform.configurations.service_url = options["public_url"] or url
-            limit = options["max_upload"] or DEFAULT_MAX_UPLOAD
-            app = create_app(platform, access, hosts=names, max_upload=limit, tiles=tiles)
-            said = f"{url}  (API {url}/api, datastore {DATASTORE}, documentation {url}/docs, tiles {url}/wmts)"
+            click.echo(f"{url}  (API {url}/api, datastore {DATASTORE}, documentation {url}/docs, tiles {url}/wmts)")
         else:
-            app = create_tile_app(DescriptorCatalogue(pyramids), access, hosts=names, tiles=tiles)
-            said = f"{url}  (WMTS {url}/wmts, TMS {url}/tms/1.0.0, list {url}/tiles)"
-        run(app, bound, lambda: click.echo(said))
+            click.echo(f"{url}  (WMTS {url}/wmts, TMS {url}/tms/1.0.0, list {url}/tiles)")
+
+    launch(told, ready)

@@ -12,6 +12,7 @@ from ..errors import ConfigError, FastpyrError, NotFoundError
 from ..frozen import frozen
 from ..pyramid.reader import Pyramid, open_pyramid
 from ..store import FileStore, open_location
+from .answer import NotNow
 from .layer import Layer
 
 __all__ = ["Catalogue", "DescriptorCatalogue", "Part", "Source"]
@@ -75,11 +76,16 @@ class Catalogue(ABC):
         opened = self._opened.get(id)
         return opened.layer if opened is not None and time.monotonic() - opened.looked < LOOK_SECONDS else None
 
-    def layer(self, id: str) -> Layer:
-        """The layer of that id. Raises NotFoundError, and the errors of opening its pyramids."""
+    def layer(self, id: str, now: bool = False) -> Layer:
+        """The layer of that id. Raises NotFoundError, and the errors of opening its pyramids.
+
+        ``now``: NotNow is raised when it must be looked at first.
+        """
         opened = self._opened.get(id)
         if opened is not None and time.monotonic() - opened.looked < LOOK_SECONDS:
             return opened.layer
+        if now:
+            raise NotNow
         try:
             source = self.source(id)
             versions = tuple(_version(part.descriptor) for part in source.parts)

@@ -76,7 +76,7 @@ def tile_prefix(format: PixelFormat, level: Level, size: int) -> bytes:
     return tiff_head(size, format, level.matrix.tile_width, level.matrix.tile_height, code)
 
 
-def payload(format: PixelFormat, level: Level, data: bytes, kind: Kind, deflate: bool = False) -> Payload:
+def payload(format: PixelFormat, level: Level, data: bytes | bytearray, kind: Kind, deflate: bool = False) -> Payload:
     """A stored tile as ``kind``; ``deflate``: the client takes deflated content. Raises RequestError, DecodeError."""
     if kind not in kinds_of(format):
         known = " or ".join(kinds_of(format))
@@ -97,14 +97,14 @@ def payload(format: PixelFormat, level: Level, data: bytes, kind: Kind, deflate:
     return Payload(tiff_head(len(strip), format, pixels.shape[1], pixels.shape[0], 8) + strip, True)
 
 
-def decoded(format: PixelFormat, level: Level, data: bytes) -> npt.NDArray[Any]:
+def decoded(format: PixelFormat, level: Level, data: bytes | bytearray) -> npt.NDArray[Any]:
     """Pixels (rows, cols, channels) of a stored tile. Raises DecodeError."""
-    return decode_tile(format, format.channels, level.matrix.tile_width, level.matrix.tile_height, data)
+    return decode_tile(format, format.channels, level.matrix.tile_width, level.matrix.tile_height, bytes(data))
 
 
-def mask_png(level: Level, data: bytes) -> bytes:
+def mask_png(level: Level, data: bytes | bytearray) -> bytes:
     """A stored mask as a gray PNG: 255 where there is data."""
-    mask = decode_tile(MASK_FORMAT, 1, level.matrix.tile_width, level.matrix.tile_height, data)
+    mask = decode_tile(MASK_FORMAT, 1, level.matrix.tile_width, level.matrix.tile_height, bytes(data))
     return png_file(np.where(mask != 0, np.uint8(255), np.uint8(0)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ..errors import FastpyrError, NotFoundError, RequestError, StoreError
 from ..formats import SampleType, SlabKind
 from . import tms, wmts
-from .answer import Answer, Asked, json_answer
+from .answer import Answer, Asked, NotNow, Origin, json_answer
 from .catalogue import Catalogue
 from .documents import layers_json, matrix_set_json, tilejson
 from .layer import Layer, ServedLevel
@@ -28,7 +29,7 @@ from .payload import (
 )
 from .slabs import Slabs
 
-__all__ = ["ROOTS", "TileService", "number"]
+__all__ = ["ROOTS", "TileService", "kind_of", "matches", "number"]
 
 ROOTS = ("tiles", "wmts", "tms", "xyz")
 """First parts of the paths that are answered here."""
@@ -50,7 +51,10 @@ class TileService:
         self._ranges: dict[int, tuple[float, float]] = {}
 
     def answer(self, asked: Asked) -> Answer:
-        """The answer to a request for one of ROOTS. Errors are answers too, in the form of the service."""
+        """The answer to a request for one of ROOTS. Errors are answers too, in the form of the service.
+
+        Raises NotNow when the request says so.
+        """
         parts = asked.path.split("/")[1:]
         errors: Callable[[int, str, str], Answer] = _problem
         if parts[0] == "wmts":
@@ -69,14 +73,16 @@ class TileService:
             return errors(503, "NoApplicableCode", "the storage does not give the tile; the server's log says why")
         except FastpyrError as error:
             return errors(500, "NoApplicableCode", " ".join(str(error).split()))
-        if found.etag is not None and _matches(asked.if_none_match, found.etag):
-            return Answer(304, b"", found.media_type, found.etag, found.headers)
+        if found.etag is not None and matches(asked.if_none_match, found.etag):
+            return replace(found, status=304, body=b"")
         return found
 
     def _routed(self, parts: list[str], asked: Asked) -> Answer:
         if parts[-1] == "" and len(parts) > 1:
             parts = parts[:-1]
         if parts[0] == "tiles":
+            if asked.now and len(parts) != 5:
+                raise NotNow
             return self._tiles(parts[1:], asked)
         if parts[0] == "xyz" and len(parts) == 5:
             return self._plain_tile(parts[1:], asked)
@@ -110,7 +116,7 @@ class TileService:
         raise NotFoundError("no such resource: tiles are at /tiles/{id}/{level}/{column}/{row}")
 
     def _plain_tile(self, parts: list[str], asked: Asked) -> Answer:
-        layer = self.catalogue.layer(parts[0])
+        layer = self.catalogue.layer(parts[0], asked.now)
         row, _, extension = parts[3].partition(".")
         kind = kind_of(layer, extension)
         return self.tile(layer, parts[1], number("column", parts[2]), number("row", row), kind, asked)
@@ -121,20 +127,26 @@ class TileService:
         if spot is None:
             raise NotFoundError(_outside(layer, level, col, row))
         served = spot.served
-        found = self.slabs.read(served.pyramid, spot.key, spot.number)
+        as_stored = kind == stored_kind(layer.format)
+        if asked.now and not as_stored:
+            raise NotNow
+        found = self.slabs.read(served.pyramid, spot.key, spot.number, asked.now)
+        version, origin = "", None
         if found is None or not found[2]:
-            data, version = layer.nodata_tile(served.level), None
+            data: bytes | bytearray = layer.nodata_tile(served.level)
         else:
             slab, offset, size, data = found
-            version = f"{slab.version}-{offset:x}-{size:x}" if slab.version else None
+            version = f"{slab.version}-{offset:x}-{size:x}" if slab.version else ""
         made = payload(layer.format, served.level, data, kind, asked.takes_deflate)
-        suffix = "" if kind == stored_kind(layer.format) else f"-{kind}{'-z' if made.deflated else ''}"
+        if version and as_stored:
+            origin = Origin(layer, spot.key, slab.generation, offset, size, made.prefix)
+        suffix = "" if as_stored else f"-{kind}{'-z' if made.deflated else ''}"
         etag = f'"{version or hashlib.blake2b(data, digest_size=12).hexdigest()}{suffix}"'
         headers = {"vary": "accept-encoding"} if kind == "bil" else {}
         if made.deflated:
             headers["content-encoding"] = "deflate"
         body = made.prefix if made.converted else made.prefix + data
-        return Answer(200, body, MEDIA_TYPES[kind], etag, headers)
+        return Answer(200, body, MEDIA_TYPES[kind], etag, headers, origin)
 
     def _mask(self, layer: Layer, level: str, col: int, row: int, _asked: Asked) -> Answer:
         spot = layer.spot(level, col, row, SlabKind.MASK)
@@ -261,7 +273,7 @@ def _plain_png(width: int, height: int, value: int) -> bytes:
     return png_file(np.full((height, width, 1), value, np.uint8))
 
 
-def _matches(if_none_match: str | None, etag: str) -> bool:
+def matches(if_none_match: str | None, etag: str) -> bool:
     if if_none_match is None:
         return False
     known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]

@@ -18,6 +18,7 @@ from ..slab.reader import SlabIndex
 from ..store import FileStore, Store, StoreNotFound
 from ..store.atomic import store_error
 from ..store.objects import ObjectStore
+from .answer import NotNow
 
 __all__ = ["SlabKey", "Slabs"]
 
@@ -29,6 +30,7 @@ _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _generations = itertools.count(1)
 
 Identity = tuple[int, int, int, int]
+Bytes = bytes | bytearray
 
 
 class SlabKey(NamedTuple):
@@ -70,7 +72,7 @@ class _Slab:
         """Bytes of a tile. Raises _Replaced, SlabError, StoreError."""
         raise NotImplementedError
 
-    def read_now(self, offset: int, size: int) -> bytes | bytearray | None:
+    def read_now(self, offset: int, size: int) -> Bytes | None:
         """The same without waiting for a disk or a network, None where that cannot be had."""
         return None
 
@@ -104,7 +106,7 @@ class _FileSlab(_Slab):
         except OSError as error:
             raise store_error("read", self.path, error) from error
 
-    def read_now(self, offset: int, size: int) -> bytes | bytearray | None:
+    def read_now(self, offset: int, size: int) -> Bytes | None:
         if not _NOWAIT:
             return None
         data = bytearray(size)
@@ -153,6 +155,9 @@ class _PlainSlab(_Slab):
         return self.whole(self.store.get_range(self.key, offset, size), offset, size)
 
 
+Found = tuple[_Slab, int, int, Bytes]
+
+
 def _identity(status: os.stat_result) -> Identity:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -198,11 +203,13 @@ class Slabs:
                 self._slabs.popitem(last=False)
         return slab
 
-    def read(self, pyramid: Pyramid, key: SlabKey, number: int) -> tuple[_Slab, int, int, bytes] | None:
+    def read(self, pyramid: Pyramid, key: SlabKey, number: int, now: bool = False) -> Found | None:
         """A tile: its slab, offset, size and bytes (empty where none is stored); None without the slab.
 
-        Raises StoreError, SlabError.
+        Raises StoreError, SlabError; with ``now`` NotNow when there is something to wait for.
         """
+        if now:
+            return self._read_now(key, number)
         for _ in range(_TRIES):
             slab = self.find(pyramid, key)
             if slab is None:
@@ -214,6 +221,16 @@ class Slabs:
                 with self._lock:
                     self._slabs.pop(key, None)
         raise StoreError(f"{pyramid.store.location(pyramid.slab_key(key.ref))} is being replaced again and again")
+
+    def _read_now(self, key: SlabKey, number: int) -> Found:
+        slab = self.fresh(key)
+        if slab is None:
+            raise NotNow
+        offset, size = slab.offsets[number], slab.sizes[number]
+        data = slab.read_now(offset, size) if size else b""
+        if data is None:
+            raise NotNow
+        return slab, offset, size, data
 
     def forget(self, serial: int) -> None:
         """Close the slabs of a pyramid that is no longer served."""

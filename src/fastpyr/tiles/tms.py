@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from ..errors import NotFoundError, RequestError
 from ..grid.matrix import TileMatrix
-from .answer import Answer, Asked
+from .answer import Answer, Asked, NotNow
 from .payload import MEDIA_TYPES, stored_kind
 from .wmts import escape
 
@@ -34,9 +34,11 @@ def answer(service: TileService, parts: list[str], asked: Asked) -> Answer:
         return _xml(text)
     if parts[0] != _VERSION:
         raise NotFoundError(f"version {parts[0][:20]!r} is not {_VERSION}")
+    if asked.now and len(parts) < 3:
+        raise NotNow
     if len(parts) == 1:
         return _xml(_service(service.catalogue.layers(service.catalogue.published()), asked))
-    layer = service.catalogue.layer(parts[1])
+    layer = service.catalogue.layer(parts[1], asked.now)
     if len(parts) == 2:
         return _xml(_tile_map(layer, asked))
     if len(parts) == 5:

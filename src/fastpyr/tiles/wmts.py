@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape as _escape
 from ..errors import NotFoundError
 from ..grid.crs import metres_per_unit, parse_crs
 from ..grid.matrix import TileMatrix
-from .answer import Answer, Asked
+from .answer import Answer, Asked, NotNow
 from .payload import MEDIA_TYPES, kinds_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _by_keys(service: TileService, asked: Asked) -> Answer:
 def _tile(service: TileService, asked: Asked, given: tuple[str, ...]) -> Answer:
     layer_id, style, matrix_set, matrix, row, col, media_type = given
     try:
-        layer = service.catalogue.layer(layer_id)
+        layer = service.catalogue.layer(layer_id, asked.now)
     except NotFoundError:
         raise OwsError(400, "InvalidParameterValue", f"layer {layer_id[:80]!r} is unknown", "layer") from None
     if style not in _DEFAULT_STYLES:
@@ -168,6 +168,8 @@ def crs_urn(crs: str) -> str:
 
 
 def _capabilities_answer(service: TileService, asked: Asked) -> Answer:
+    if asked.now:
+        raise NotNow
     layers = service.catalogue.layers(service.catalogue.published())
     return Answer(200, capabilities(layers, asked.base).encode(), "application/xml")
 
