@@ -47,7 +47,7 @@ class TileService:
 
     def __init__(self, catalogue: Catalogue, slabs: Slabs | None = None) -> None:
         self.catalogue = catalogue
-        self.slabs = slabs or Slabs()
+        self.slabs = Slabs() if slabs is None else slabs
         self._ranges: dict[int, tuple[float, float]] = {}
 
     def answer(self, asked: Asked) -> Answer:
