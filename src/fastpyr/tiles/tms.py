@@ -93,20 +93,30 @@ def _profile(layer: Layer) -> str:
 
 
 def _tile_map(layer: Layer, asked: Asked) -> str:
-    bottom, coarsest = layer.bottom.matrix, list(layer.levels.values())[-1].level.matrix
+    """The description of a layer.
+
+    In a quadtree the box is that of the whole grid, and all levels from the coarsest one on are named: clients (GDAL)
+    take the box for that of the grid, and count levels from 0.
+    """
+    is_tree = layer.tms.kind == "QTREE"
+    finest, coarsest = layer.bottom.matrix, list(layer.levels.values())[-1].level.matrix
+    named = [served.level.matrix for served in layer.levels.values()]
+    if is_tree:
+        named = list(layer.tms.matrices[layer.tms.index(finest.id) :])
+        coarsest = layer.tms.matrices[-1]
+    box = coarsest.bounds if is_tree else layer.extent
     kind = stored_kind(layer.format)
-    box = layer.extent
     origin_y = coarsest.origin_y - (bottom_row(layer, coarsest) + 1) * coarsest.tile_span[1]
     sets = "".join(
-        f'<TileSet href="{_root(asked)}/{quote(layer.id)}/{quote(id)}" '
-        f'units-per-pixel="{served.level.matrix.cell_size!r}" order="{order}"/>'
-        for order, (id, served) in enumerate(reversed(list(layer.levels.items())))
+        f'<TileSet href="{_root(asked)}/{quote(layer.id)}/{quote(matrix.id)}" '
+        f'units-per-pixel="{matrix.cell_size!r}" order="{order}"/>'
+        for order, matrix in enumerate(reversed(named))
     )
     return (
         f'<TileMap version="{_VERSION}" tilemapservice="{_root(asked)}"><Title>{escape(layer.title)}</Title><Abstract/>'
         f"<SRS>{escape(layer.tms.crs)}</SRS>"
         f'<BoundingBox minx="{box.left!r}" miny="{box.bottom!r}" maxx="{box.right!r}" maxy="{box.top!r}"/>'
-        f'<Origin x="{bottom.origin_x!r}" y="{origin_y!r}"/>'
-        f'<TileFormat width="{bottom.tile_width}" height="{bottom.tile_height}" mime-type="{MEDIA_TYPES[kind]}" '
+        f'<Origin x="{coarsest.origin_x!r}" y="{origin_y!r}"/>'
+        f'<TileFormat width="{finest.tile_width}" height="{finest.tile_height}" mime-type="{MEDIA_TYPES[kind]}" '
         f'extension="{kind}"/><TileSets profile="{_profile(layer)}">{sets}</TileSets></TileMap>'
     )
