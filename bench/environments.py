@@ -38,6 +38,7 @@ ENVIRONMENTS = {
     # Wheels of rasterio 1.5 carry GDAL 3.12, where ``gdal raster tile`` is a library function.
     "gdal": Environment(("rasterio>=1.5", "numpy"), python=(3, 12)),
     "vips": Environment(("pyvips", "pyvips-binary")),
+    "titiler": Environment(("titiler.application", "uvicorn", "uvloop", "httptools")),
     "rio-tiler": Environment(("rio-tiler", "rasterio", "pillow")),
     "gdal2tiles": Environment(("gdal-utils",), system=True, needs="osgeo"),
     # It takes the place of Pillow, so it cannot live beside it.
