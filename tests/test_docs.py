@@ -116,7 +116,7 @@ def test_python_blocks_run(name: str, word: str, delivery: Path) -> None:
 
 def test_no_python_block_is_left_out() -> None:
     found = [path.name for path in DOCUMENTS if blocks(path, "python")]
-    assert found == ["README.md", "database.md", "embedding.md", "platform.md", "raster-blocks.md"]
+    assert found == ["README.md", "database.md", "embedding.md", "platform.md", "raster-blocks.md", "tiles.md"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

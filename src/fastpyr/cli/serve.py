@@ -43,6 +43,9 @@ def serve(root: str | None, pyramids: tuple[str, ...], **options: Any) -> None:
       FASTPYR_PASSWORD=secret fastpyr serve --root platform --host 0.0.0.0 --user me
       fastpyr serve --root platform --database postgresql+psycopg://me@localhost/platform
     """
+    context = click.get_current_context()
+    if pyramids and context.get_parameter_source("root") is click.core.ParameterSource.ENVIRONMENT:
+        root = None
     if bool(root) == bool(pyramids):
         raise ConfigError("give --root (or FASTPYR_ROOT) to serve a platform, or --pyramid to serve pyramids alone")
     if (options["user"] is None) != (options["password"] is None):

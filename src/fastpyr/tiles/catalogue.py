@@ -86,6 +86,8 @@ class Catalogue(ABC):
             return opened.layer
         if now:
             raise NotNow
+        if opened is not None:
+            opened.looked = time.monotonic()  # others go on with what is open meanwhile
         try:
             source = self.source(id)
             versions = tuple(_version(part.descriptor) for part in source.parts)
@@ -94,7 +96,6 @@ class Catalogue(ABC):
                 self._opened.pop(id, None)
             raise
         if opened is not None and opened.source == source and opened.versions == versions:
-            opened.looked = time.monotonic()
             return opened.layer
         pyramids = [(open_pyramid(part.descriptor), part.bottom, part.top) for part in source.parts]
         layer = Layer(id, source.title, pyramids)

@@ -89,6 +89,7 @@ class _FileSlab(_Slab):
     path: str = ""
     identity: Identity = (0, 0, 0, 0)
     descriptor: int = -1
+    in_memory: bool = False
 
     def __del__(self) -> None:
         if self.descriptor >= 0:
@@ -107,17 +108,18 @@ class _FileSlab(_Slab):
             raise store_error("read", self.path, error) from error
 
     def read_now(self, offset: int, size: int) -> Bytes | None:
+        if self.in_memory:
+            found = os.pread(self.descriptor, size, offset)
+            return found if len(found) == size else None
         if not _NOWAIT:
             return None
         data = bytearray(size)
         try:
             return data if os.preadv(self.descriptor, (data,), offset, _NOWAIT) == size else None
         except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                return None
-            # such a file system is in memory, or knows no better
-            found = os.pread(self.descriptor, size, offset)
-            return found if len(found) == size else None
+            # a file system that cannot say whether it would wait is in memory, or knows no better
+            self.in_memory = error.errno == errno.EOPNOTSUPP
+            return self.read_now(offset, size) if self.in_memory else None
 
 
 @dataclass(slots=True, eq=False)
@@ -182,9 +184,10 @@ class Slabs:
         slab = self._slabs.get(key)
         if slab is None or not slab.is_fresh():
             return None
-        with self._lock:
-            if key in self._slabs:
-                self._slabs.move_to_end(key)
+        if len(self._slabs) * 2 > self._capacity:  # nothing leaves before
+            with self._lock:
+                if key in self._slabs:
+                    self._slabs.move_to_end(key)
         return slab
 
     def find(self, pyramid: Pyramid, key: SlabKey) -> _Slab | None:
