@@ -106,6 +106,7 @@ def _verbs_of_the_command(folder: Path) -> list[str]:
         ("docs/embedding.md", "fastpyr.build"),
         ("docs/platform.md", "Entrepot"),
         ("docs/raster-blocks.md", "fastpyr."),
+        ("docs/tiles.md", "TileService"),
     ],
 )
 def test_python_blocks_run(name: str, word: str, delivery: Path) -> None:
