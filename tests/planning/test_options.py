@@ -135,6 +135,30 @@ def test_be4_default_compression_is_raw(tmp_path):
     assert read_be4(written(tmp_path, document)).options.compression is Compression.RAW
 
 
+@pytest.mark.parametrize(
+    ("pyramid", "expected"),
+    [
+        ({"pyramid_to_update": "/a/O.json"}, ("/a/X.json", "slink")),
+        ({"pyramid_to_update": "/a/O.json", "root": "/b/", "update_mode": "copy"}, ("/b/X.json", "copy")),
+        ({"pyramid_to_update": "s3://one/O.json", "root": "two"}, ("s3://two/X.json", "slink")),
+        ({"pyramid_to_update": "s3://one/in/O.json"}, ("s3://one/in/X.json", "slink")),
+    ],
+)
+def test_be4_update_configuration_is_read(tmp_path, pyramid, expected):
+    found = read_be4(written(tmp_path, conf(pyramid={"type": "UPDATE", "name": "X", **pyramid})))
+    assert (found.kind, found.base) == ("UPDATE", pyramid["pyramid_to_update"])
+    assert (found.descriptor, found.mode) == expected
+    assert found.warnings == ()
+    assert found.options == BuildOptions(parallelization=1)
+
+
+def test_be4_injection_configuration_is_read(tmp_path):
+    pyramid = {"type": "INJECTION", "pyramid_to_inject": "/a/O.json", "tms": "PM"}
+    found = read_be4(written(tmp_path, conf(pyramid=pyramid)))
+    assert (found.kind, found.descriptor, found.base) == ("INJECTION", "/a/O.json", None)
+    assert [line.split(": ")[1] for line in found.warnings] == ["unknown key pyramid.tms is ignored"]
+
+
 def test_be4_unknown_keys_warn(tmp_path):
     found = read_be4(written(tmp_path, conf(pyramid__colour="red", extra=1, datasources__0__source__x=2)))
     assert [line.split(": ")[1] for line in found.warnings] == [
@@ -149,7 +173,10 @@ def test_be4_unknown_keys_warn(tmp_path):
     [
         ("{", "JSON"),
         ("[]", "object"),
-        (conf(pyramid__type="UPDATE"), "pyramid.type"),
+        (conf(pyramid__type="HARVEST"), "pyramid.type"),
+        (conf(pyramid={"type": "UPDATE", "name": "X"}), "pyramid.pyramid_to_update"),
+        (conf(pyramid={"type": "UPDATE", "name": 3, "pyramid_to_update": "/a/O.json"}), "pyramid.name"),
+        (conf(pyramid={"type": "INJECTION"}), "pyramid.pyramid_to_inject"),
         (conf(pyramid__storage={"type": "TAPE", "root": "b"}), "pyramid.storage.type"),
         (conf(pyramid__storage=3), "pyramid.storage"),
         (conf(pyramid__name=7), "pyramid.name"),

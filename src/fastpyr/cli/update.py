@@ -51,7 +51,7 @@ def update(paths: tuple[str, ...], base: str | None, mode: str | None, as_json: 
             request.sources or None,
             request.descriptor,
             base=base,
-            mode=mode or "slink",
+            mode=mode,
             progress=progress.update,
             on_plan=plans.append,
             warn=lambda line: click.echo(f"fastpyr: warning: {line}", err=True),

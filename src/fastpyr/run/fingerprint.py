@@ -86,7 +86,7 @@ def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     if then.get("sources") != now["sources"]:
         return _source_difference(then.get("sources"), now["sources"])
     if then.get("base") != now.get("base"):
-        return "the pyramid that it updates was another one, or has changed since"
+        return "with another mode, or of another pyramid, or that has changed since"
     if then.get("options") != now["options"]:
         return "it was begun with " + _changes(then.get("options"), now["options"], "other options")
     names = {"format": "tile format", "grid": "tile matrix set", "levels": "levels"}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigError
 from ..frozen import frozen
 from ..planning import BuildOptions, SourceGroup
 from ..source import Source, find_sources, open_source
 
-__all__ = ["Inputs", "SourceLike", "descriptor_path", "prepare", "source_groups"]
+if TYPE_CHECKING:
+    from ..planning import Be4Config
+
+__all__ = ["Inputs", "SourceLike", "as_list", "configured_groups", "descriptor_path", "prepare", "source_groups"]
 
 SourceLike = str | os.PathLike[str] | Source
 """A file, a folder, a glob, a stored raster (``URL#NAME``) or an opened source (for instance an ArraySource)."""
@@ -39,36 +42,44 @@ def prepare(
     With ``config`` (a BE4 configuration) the sources, descriptor and options given here replace its own. Raises
     FastpyrError naming the file or the option.
     """
-    asked = _as_list(sources)
+    asked = as_list(sources)
     if config is None:
         options = BuildOptions.parse(**given)
-        groups: tuple[SourceGroup, ...] = (SourceGroup(_open(asked, options.srs)),)
+        groups = source_groups(asked, options.srs)
         warnings: tuple[str, ...] = ()
     else:
         from ..planning import read_be4
 
         conf = read_be4(config)
+        if conf.kind != "GENERATION":
+            raise ConfigError(f"{config}: pyramid.type is {conf.kind}: run it with fastpyr update --config {config}")
         options, warnings = conf.options.merged(**given), conf.warnings
         descriptor = conf.descriptor if descriptor is None else descriptor
-        if not asked:
-            groups = tuple(
-                SourceGroup(_open([group.directory], options.srs or group.srs), group.bottom, group.top)
-                for group in conf.groups
-            )
-        elif len(conf.groups) == 1:
-            group = conf.groups[0]
-            groups = (SourceGroup(_open(asked, options.srs or group.srs), group.bottom, group.top),)
-        else:
-            raise ConfigError(f"{config}: has {len(conf.groups)} data sources, SOURCE can only replace a single one")
+        groups = configured_groups(conf, config, asked, options.srs)
     return Inputs(groups, options, descriptor_path(descriptor, name), warnings)
 
 
-def source_groups(sources: SourceLike | Iterable[SourceLike] | None, srs: str | None) -> tuple[SourceGroup, ...]:
+def configured_groups(
+    conf: Be4Config, config: str | os.PathLike[str], asked: Sequence[SourceLike], srs: str | None
+) -> tuple[SourceGroup, ...]:
+    """Opened sources of a configuration, or in the place of its only ones those that are ``asked`` for."""
+    if not asked:
+        return tuple(
+            SourceGroup(_open([group.directory], srs or group.srs), group.bottom, group.top) for group in conf.groups
+        )
+    if len(conf.groups) != 1:
+        raise ConfigError(f"{config}: has {len(conf.groups)} data sources, SOURCE can only replace a single one")
+    group = conf.groups[0]
+    return (SourceGroup(_open(asked, srs or group.srs), group.bottom, group.top),)
+
+
+def source_groups(asked: Sequence[SourceLike], srs: str | None) -> tuple[SourceGroup, ...]:
     """Opened sources as one group. Raises FastpyrError naming the file."""
-    return (SourceGroup(_open(_as_list(sources), srs)),)
+    return (SourceGroup(_open(asked, srs)),)
 
 
-def _as_list(sources: SourceLike | Iterable[SourceLike] | None) -> list[SourceLike]:
+def as_list(sources: SourceLike | Iterable[SourceLike] | None) -> list[SourceLike]:
+    """One source or many as a list."""
     if sources is None:
         return []
     if isinstance(sources, (str, os.PathLike)) or hasattr(sources, "info"):

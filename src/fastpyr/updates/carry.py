@@ -156,8 +156,19 @@ class Carrier:
             if both_files or root not in seen:
                 seen.add(root)
                 place = self._locate(slab)
+                if self._is_in_target(place):
+                    raise ConfigError(
+                        f"{self._source.location(slab.ref)} is a link to {place.store.location(place.key)}, which the "
+                        "new pyramid would replace: choose another name"
+                    )
                 if self._mode is Mode.SLINK:
                     self._link(slab.ref, place)
+
+    def _is_in_target(self, place: SlabPlace) -> bool:
+        if isinstance(place.store, FileStore) and isinstance(self._store, FileStore):
+            tree = os.path.realpath(self._store.path(self._name))
+            return os.path.commonpath((os.path.realpath(place.store.path(place.key)), tree)) == tree
+        return place.store.location() == self._store.location() and place.key.startswith(f"{self._name}/")
 
     def run(self, slabs: list[ListedSlab], staging: Staging | None) -> list[tuple[Owner | None, str]]:
         """Bring slabs into a tree under construction; None: they are in the tree already. Their owners (None: the new
