@@ -196,3 +196,35 @@ def test_rok4_reads_our_copies_and_their_links(tmp_path: Path) -> None:
         links = [level for _, level, *_, link, _ in facts["slabs"] if link]
         assert links == ([] if name == "c/FLAT" else [BOTTOM] * len(linked))
     assert linked
+
+
+def test_rok4_reads_our_updates_and_their_links(tmp_path: Path) -> None:
+    """An update of an update, in folders of their own: links lead to the pyramid that owns the slab."""
+    from fastpyr.pyramid.list import parse_list
+
+    rok4_python()
+    build(tmp_path, "png", 3, "uint8", mask=True, width=2, height=1)
+    matrix = fastpyr.load_tms(TMS).level(BOTTOM)
+    base, owners = tmp_path / "WAVES.json", set()
+    for number, column in enumerate((COLUMN, COLUMN + 2)):
+        box = matrix.tile_bounds(column, ROW + 1)
+        noise = np.random.default_rng(number).integers(0, 200, (100, 150, 3), np.uint8)
+        left, top, cell = box.left + 60 * matrix.cell_size, box.top - 30 * matrix.cell_size, matrix.cell_size
+        bbox = (left, top - 100 * cell, left + 150 * cell, top)
+        target = tmp_path / f"update{number}" / "WAVES.json"
+        source = fastpyr.ArraySource(noise, crs="EPSG:3857", bbox=bbox, name="noise")
+        updated = fastpyr.update([source], target, base=base, bottom=BOTTOM)
+        base = target
+        facts, tiles = read_with_rok4(target, target.parent)
+        assert facts["absent"] == []
+        for key, theirs in tiles.items():
+            level, place_column, place_row = key.split("_")
+            np.testing.assert_array_equal(theirs, updated.tile(level, int(place_column), int(place_row)), key)
+        assert len(tiles) == sum(level.limits.count for level in updated.levels)
+        linked = {(kind, level, column, row) for kind, level, column, row, link, _ in facts["slabs"] if link}
+        listing = parse_list(target.with_suffix(".list").read_bytes())
+        ours = {entry.slab() for entry in listing.entries if entry.root}
+        assert linked == {(name.kind.value, *name[1:]) for name in ours}
+        assert linked
+        owners |= {Path(root) for index, root in listing.roots.items() if index}
+    assert owners == {tmp_path / "WAVES", tmp_path / "update0" / "WAVES"}
