@@ -125,7 +125,7 @@ def in_a_process(work: Callable[[], object]) -> int:
 
 
 _WRITES = ("write", "writev", "pwritev")
-_STEPS = (*_WRITES, "mkdir", "rename", "replace", "rmdir", "unlink")
+_STEPS = (*_WRITES, "mkdir", "rename", "replace", "rmdir", "unlink", "link", "symlink")
 NEED_SPACE = (*_WRITES, "mkdir")
 """Operations that a full disk refuses."""
 

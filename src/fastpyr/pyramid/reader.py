@@ -21,6 +21,7 @@ from ..grid.tms import load_tms
 from ..slab.header import first_tile_offset
 from ..slab.reader import SlabIndex, read_index
 from ..store import Store, StoreNotFound, open_location
+from .changing import resolve
 from .descriptor import Descriptor, parse_descriptor
 from .list import parse_list
 from .slabs import SlabRef, level_store, pyramid_key, read_head, stored_slabs
@@ -364,7 +365,8 @@ def open_pyramid(uri: str | os.PathLike[str], tms: TileMatrixSet | str | os.Path
     ones. Raises StoreError when the descriptor cannot be read, DescriptorError or GridError when it cannot be used.
     """
     store, key, name = open_descriptor(uri)
-    descriptor = parse_descriptor(store.get(key), name)
+    store, data = resolve(store, key, store.get(key))
+    descriptor = parse_descriptor(data, name)
     for level in descriptor.levels:
         level_store(store, level)
     if tms is None:

@@ -11,6 +11,7 @@ from ..errors import DescriptorError
 from ..formats import PixelFormat, SlabKind
 from ..grid.matrix import TileMatrixSet
 from ..store import Store
+from .changing import resolve
 from .descriptor import Descriptor, descriptor_problems, parse_descriptor
 from .reader import find_tms
 from .slabs import SlabRef, level_store, pyramid_key
@@ -100,7 +101,7 @@ def load_subject(store: Store, key: str, name: str, tms: TileMatrixSet | None) -
 
     Raises StoreError, DescriptorError or GridError when the descriptor cannot be used at all.
     """
-    data = store.get(key)
+    store, data = resolve(store, key, store.get(key))
     report = VerifyReport(store.location(key))
     raster = not _is_vector(data)
     readable = data if raster else _as_raster(data, name)

@@ -180,16 +180,19 @@ def _check_temporary(subject: Subject) -> None:
     folder = _folder(subject)
     for tree in sorted(_data_trees(subject)):
         root = subject.store.path(f"{folder}/{tree}" if folder else tree)
+        changing = root.with_name(f".{root.name}.change").exists()
         for path in _hidden(str(root)):
+            if changing and path == str(root / ".change"):
+                continue  # there while this tree and another one change places
             key = os.path.relpath(path, subject.store.root)
             subject.add("temporary", "a hidden name in the data root, left by unfinished work: remove it", key=key)
-        for use in ("building", "journal"):
+        for use in ("building", "journal", "change"):
             unfinished = root.with_name(f".{root.name}.{use}")
             if unfinished.exists():
                 key = os.path.relpath(unfinished, subject.store.root)
-                subject.add(
-                    "temporary", "a build of this pyramid is at work, or was left unfinished", "warning", key=key
-                )
+                work = "change" if changing else "build"
+                text = f"a {work} of this pyramid is at work, or was left unfinished"
+                subject.add("temporary", text, "warning", key=key)
 
 
 def _hidden(root: str) -> Iterator[str]:

@@ -106,7 +106,7 @@ def folder_place(store: FileStore, name: str, plan: Plan, identity: dict[str, An
 def has_traces(store: FileStore, name: str) -> bool:
     """Whether a build of that pyramid was interrupted, be it at its very end."""
     folder = store.journal(name)
-    return folder.is_dir() or read_journal(folder).published
+    return (folder.is_dir() and any(folder.iterdir())) or read_journal(folder).published
 
 
 def _earlier(store: FileStore, name: str, identity: dict[str, Any], overwrite: bool) -> JournalState | None:

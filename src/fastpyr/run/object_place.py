@@ -15,7 +15,7 @@ from ..store.object_staging import ObjectStaging
 from ..store.objects import ObjectStore
 from .workplace import Workplace, check_free, check_same, how_to_go_on
 
-__all__ = ["object_place", "object_store"]
+__all__ = ["object_place", "object_store", "objects_are_whole"]
 
 
 class _WithoutJournal(Workplace):
@@ -160,7 +160,7 @@ def _place(
     notes = ObjectNotes(store, store.journal(name), staging)
     try:
         about = {"fingerprint": identity, "aside": staging.aside}
-        journal = Journal(notes, plan, about, state, _objects_are_whole(store, staging.folder) if state else None)
+        journal = Journal(notes, plan, about, state, objects_are_whole(store, staging.folder) if state else None)
         staging.adopt(journal.kept_keys)
         return ObjectWorkplace(store, staging, journal, notes, state is not None and state.publishing)
     except BaseException:
@@ -169,7 +169,7 @@ def _place(
         raise
 
 
-def _objects_are_whole(store: ObjectStore, folder: str) -> Callable[[SealedSlab], bool]:
+def objects_are_whole(store: ObjectStore, folder: str) -> Callable[[SealedSlab], bool]:
     """Whether the objects of a slab below ``folder`` are there in full."""
     sizes = store.sizes(folder)
     return lambda slab: all(sizes.get(folder + written.key) == written.size for written, _ in slab.files)

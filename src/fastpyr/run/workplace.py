@@ -10,9 +10,10 @@ from ..engine import Journal, JournalState
 from ..errors import ConfigError, FastpyrError
 from ..planning import Plan
 from ..store import FileStore, MemoryStore, Staging, Store
+from ..store.object_staging import hidden_name
 from .fingerprint import difference, fingerprint
 
-__all__ = ["Workplace", "check_free", "check_same", "how_to_go_on", "is_interrupted", "workplace"]
+__all__ = ["Workplace", "check_free", "check_same", "how_to_go_on", "is_changing", "is_interrupted", "workplace"]
 
 
 class Workplace:
@@ -89,6 +90,11 @@ def check_free(store: Store, name: str, overwrite: bool) -> None:
     key = f"{name}.json"
     if not overwrite and store.exists(key):
         raise ConfigError(f"{store.location(key)} exists: choose another name, or replace it with --overwrite")
+    if overwrite and is_changing(store, name):
+        raise ConfigError(
+            f"an interrupted change of {store.location(key)} is kept beside it: go on with it, or take it back "
+            "(fastpyr update --rollback) before you replace it"
+        )
 
 
 def check_same(state: JournalState, identity: dict[str, Any], place: str, overwrite: bool) -> bool:
@@ -107,6 +113,11 @@ def check_same(state: JournalState, identity: dict[str, Any], place: str, overwr
     return False
 
 
+def is_changing(store: Store, name: str) -> bool:
+    """Whether a change of a pyramid in place was interrupted."""
+    return store.exists(f"{hidden_name(name, 'change')}/note")
+
+
 def how_to_go_on(slabs: int, place: str) -> str:
     """The note of an error that ended a build."""
     return (
@@ -117,12 +128,14 @@ def how_to_go_on(slabs: int, place: str) -> str:
 
 def is_interrupted(store: Store, name: str) -> bool:
     """Whether there are traces of an interrupted build of a pyramid."""
+    if isinstance(store, MemoryStore):
+        return False
+    if is_changing(store, name):
+        return True
     if isinstance(store, FileStore):
         from .folder_place import has_traces
 
         return has_traces(store, name)
-    if isinstance(store, MemoryStore):
-        return False
     from .object_place import object_store
 
     tray = object_store(store)

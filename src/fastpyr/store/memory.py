@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import StoreError
 from .base import Chunk, StoreNotFound, check_key, normal_key
@@ -69,6 +69,17 @@ class MemoryStore:
     def delete(self, key: str) -> None:
         with self._lock:
             self._objects.pop(check_key(key), None)
+
+    def change(self, objects: Mapping[str, bytes | None]) -> None:
+        """Write many objects, and remove those given as None, in one step."""
+        with self._lock:
+            found = dict(self._objects)
+            for key, data in objects.items():
+                if data is None:
+                    found.pop(key, None)
+                else:
+                    found[check_key(key)] = data
+            self._objects = found
 
     def stage(self, name: str, overwrite: bool = False) -> MemoryStaging:
         normal = check_key(name)

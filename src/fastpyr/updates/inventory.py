@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..errors import DescriptorError, SlabError, StoreError
 from ..formats import SlabKind
 from ..frozen import frozen
+from ..pyramid.changing import resolve
 from ..pyramid.descriptor import Descriptor, parse_descriptor
 from ..pyramid.list import parse_list
 from ..pyramid.reader import open_descriptor
@@ -18,7 +19,7 @@ from ..slab.header import first_tile_offset
 from ..store import FileStore, Store, StoreNotFound
 from ..store.objects import ObjectStore
 
-__all__ = ["Inventory", "ListedSlab", "Owner", "SlabPlace", "open_inventory"]
+__all__ = ["Inventory", "ListedSlab", "Owner", "SlabPlace", "modified", "open_inventory"]
 
 
 class Owner(NamedTuple):
@@ -127,7 +128,7 @@ def open_inventory(uri: str | os.PathLike[str]) -> Inventory:
     Raises StoreError when the descriptor cannot be read, DescriptorError when it or the list cannot be used.
     """
     store, key, name = open_descriptor(uri)
-    data = store.get(key)
+    store, data = resolve(store, key, store.get(key))
     descriptor = parse_descriptor(data, name)
     for level in descriptor.levels:
         level_store(store, level)
@@ -138,10 +139,10 @@ def open_inventory(uri: str | os.PathLike[str]) -> Inventory:
         listing = None
     slabs = tuple(_existing(store, key, descriptor) if listing is None else _listed(descriptor, name, listing))
     digest = hashlib.sha256(data + b"\0" + (listing or b"")).hexdigest()
-    return Inventory(store, key, name, descriptor, listing, slabs, f"{digest} {_modified(store, key)}")
+    return Inventory(store, key, name, descriptor, listing, slabs, f"{digest} {modified(store, key)}")
 
 
-def _modified(store: Store, key: str) -> str:
+def modified(store: Store, key: str) -> str:
     """When an object was written, as far as its store tells."""
     try:
         if isinstance(store, FileStore):
