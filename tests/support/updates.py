@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import strategies as st
 
 import fastpyr
 from fastpyr.pyramid import Pyramid
@@ -108,3 +109,46 @@ def state(folder: Path) -> dict[str, str]:
         else:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
     return found
+
+
+def scene(
+    seed: int, x: float, y: float, height: int, width: int, scale: float = 1.0, empty: bool = False
+) -> fastpyr.ArraySource:
+    """Noise in three channels on the quadtree's grid; ``empty``: none of it is data."""
+    pixels = random_pixels(np.random.default_rng(seed), height, width, 3, "uint8")
+    mask = np.zeros((height, width), np.uint8) if empty else None
+    return QTREE.source(x, y, pixels, mask, scale, f"scene {seed}")
+
+
+FORMATS = [("png", 1, "uint8"), ("png", 4, "uint8"), ("zip", 3, "uint8"), ("lzw", 3, "uint8"), ("raw", 2, "uint8")]
+FLOATS = [("zip", 1, "float32"), ("raw", 3, "float32")]
+
+
+class Job:
+    """Two sources on the pixels of a level, the second one over the first, and the options of both builds."""
+
+    def __init__(self, grid: Grid, options: dict[str, Any], first: Any, second: Any) -> None:
+        self.grid, self.options, self.first, self.second = grid, options, first, second
+
+    def __repr__(self) -> str:
+        parts = [(x, y, pixels.shape, mask is not None) for x, y, pixels, mask in (self.first, self.second)]
+        return f"{self.grid.tms} {self.options} {parts}"
+
+    def sources(self) -> tuple[fastpyr.ArraySource, fastpyr.ArraySource]:
+        return self.grid.source(*self.first, name="a"), self.grid.source(*self.second, name="b")
+
+
+@st.composite
+def jobs(draw: st.DrawFn, lossless: bool = True) -> Job:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    grid = draw(st.sampled_from([QTREE, QTREE, NNGRAPH]))
+    compression, channels, dtype = draw(st.sampled_from(FORMATS + FLOATS)) if lossless else ("jpg", 3, "uint8")
+    parts = []
+    for _ in range(2):
+        height, width = draw(st.integers(1, 800)), draw(st.integers(1, 800))
+        mask = random_mask(rng, height, width, draw(st.sampled_from([1, 40, 300]))) if draw(st.booleans()) else None
+        place = draw(st.integers(0, 1500)), draw(st.integers(0, 1500))
+        parts.append((*place, random_pixels(rng, height, width, channels, dtype), mask))
+    width, height = draw(st.sampled_from([(2, 2), (3, 2), (4, 4), (1, 1), (16, 16)]))
+    options = {"width": width, "height": height, "compression": compression, "mask": draw(st.booleans())}
+    return Job(grid, grid.options(interpolation="nn", **options), *parts)

@@ -15,7 +15,7 @@ from interruptions import DEAD, Steps, die, in_a_process, moments
 from object_builds import use
 from small_delivery import tiff, written
 from stored_pyramids import Clusters, contents
-from updates import QTREE, assert_same, in_memory, random_pixels, state
+from updates import QTREE, assert_same, in_memory, random_pixels, scene, state
 
 import fastpyr
 from fastpyr.errors import ConfigError, DecodeError, FastpyrError, SlabError, SourceError, StoreError
@@ -26,11 +26,6 @@ from fastpyr.store import open_location
 from fastpyr.updates import delete_pyramid, find_linkers
 
 OPTIONS = QTREE.options(width=2, height=2, compression="png", mask=True, interpolation="nn")
-
-
-def scene(seed: int, x: int, y: int, height: int, width: int, scale: float = 1.0) -> fastpyr.ArraySource:
-    pixels = random_pixels(np.random.default_rng(seed), height, width, 3, "uint8")
-    return QTREE.source(x, y, pixels, scale=scale, name=f"scene {seed}")
 
 
 OLD = scene(1, 100, 50, 900, 1300)
