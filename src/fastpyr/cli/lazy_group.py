@@ -16,7 +16,7 @@ __all__ = ["LazyGroup"]
 class LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps, and imports a command when it is called.
 
-    The command of a verb is the attribute of its module that has its name with ``suffix``.
+    The command of a verb is the attribute of its module that has its name, with underscores, and ``suffix``.
     """
 
     def __init__(self, *args: Any, verbs: Mapping[str, Verb], suffix: str = "", **options: Any) -> None:
@@ -32,7 +32,7 @@ class LazyGroup(click.Group):
         if verb is None:
             return None
         module = importlib.import_module(f"{__package__}.{verb.module}")
-        command: click.Command = getattr(module, cmd_name + self._suffix)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_") + self._suffix)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

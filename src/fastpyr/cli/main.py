@@ -41,6 +41,7 @@ VERBS = {
     "tile": Verb("tile", "Extract one stored tile as a viewer expects it."),
     "export": Verb("export", "Write a level, or a part of it, as a georeferenced GeoTIFF."),
     "update": Verb("update", "Put new rasters on a pyramid; what they do not touch stays as it is."),
+    "rebuild-top": Verb("rebuild_top", "Make the upper levels of a pyramid again from one of its levels."),
     "copy": Verb("copy", "Copy a pyramid to another place, in any kind of storage."),
     "delete": Verb("delete", "Remove a pyramid; refused while others link to it."),
     "tms": Verb("tms", "List the known tile matrix sets, or show one."),

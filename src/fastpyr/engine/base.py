@@ -71,7 +71,7 @@ class Base:
         height, width = self._tile
         for j, i in np.argwhere(states == MIXED).tolist():
             part = np.s_[j * height : (j + 1) * height, i * width : (i + 1) * width]
-            old = self._decoded(level, column + i, row + j)
+            old = self.decoded(level, column + i, row + j)
             if old is None:
                 continue
             paint(pixels[part], mask[part], old[0], np.where(mask[part] == 0, old[1], np.uint8(0)))
@@ -93,7 +93,7 @@ class Base:
         self._forget(ref)
         return found
 
-    def _decoded(self, level: str, column: int, row: int) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
+    def decoded(self, level: str, column: int, row: int) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
         """Pixels and mask (0 = nodata) of an old tile; None when it has no data."""
         described = self._levels.get(level)
         if described is None:

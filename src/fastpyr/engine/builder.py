@@ -32,8 +32,9 @@ from .render import Renderer
 from .scratch import Scratch
 from .written import SealedSlab, WrittenSlab
 
-if TYPE_CHECKING:
-    from .base import Base  # most builds have none
+if TYPE_CHECKING:  # most builds have none
+    from .base import Base
+    from .stored import StoredLevels
 
 __all__ = ["BuildResult", "Builder", "Task", "Worker"]
 
@@ -64,7 +65,8 @@ class Builder:
     """Runs the blocks of a plan against a staging area. Methods are called by any number of threads.
 
     With a journal, work can go on in another process, and what the journal restores is not made again. With a base,
-    tiles without new pixels keep the bytes that they have there, and those with some get the others from there.
+    tiles without new pixels keep the bytes that they have there, and those with some get the others from there. Levels
+    that are there already come from ``stored``.
     """
 
     def __init__(
@@ -74,9 +76,11 @@ class Builder:
         progress: ProgressCallback | None = None,
         journal: Journal | None = None,
         base: Base | None = None,
+        stored: StoredLevels | None = None,
     ) -> None:
         self.plan = plan
         self._base = base
+        self._stored = stored
         self._staging = staging
         self._journal = journal
         matrix = plan.levels[0].matrix
@@ -144,15 +148,20 @@ class Builder:
         ready = self._feed(task) if isinstance(task, SealedSlab) else self._make(*task, worker)
         while ready:
             index, column, row, block = ready.pop()
-            ready += self._finish(index, column, row, block, worker, bool(block.present.any()))
+            # Above stored levels no footprint of sources says beforehand where data may be.
+            has_data = bool(block.present.any()) or (self._stored is not None and block.given is not None)
+            ready += self._finish(index, column, row, block, worker, has_data)
 
     def _make(self, index: int, column: int, row: int, worker: Worker) -> list[tuple[int, int, int, Block]]:
-        """Make one block from the sources. Returns the parents it completes."""
-        renderer = self._renderers[index]
-        assert renderer is not None  # source_blocks() only yields levels made from the sources
+        """Make one block from the sources, or read it. Returns the parents it completes."""
         pixels, mask = self._pool.take(), self._pool.take_mask()
-        side = self.plan.block
-        state = renderer.render(column * side * self._tile[1], row * side * self._tile[0], pixels, mask, worker.scratch)
+        side, renderer = self.plan.block, self._renderers[index]
+        if renderer is not None:
+            x, y = column * side * self._tile[1], row * side * self._tile[0]
+            state = renderer.render(x, y, pixels, mask, worker.scratch)
+        else:
+            assert self._stored is not None  # source_blocks() yields no other levels
+            state = self._stored.read(self.plan.levels[index].id, column * side, row * side, pixels, mask)
         block = Block(pixels, np.zeros((side, side), np.bool_))
         if state == MIXED:
             block.mask = mask
@@ -186,8 +195,9 @@ class Builder:
                 self._base.underlay(level, column * side, row * side, block.pixels, block.mask, states)
             if not self._by_mean[index]:
                 self._mark_data(index, column, row, states, block.present)
-            self._fill_mixed(block, states)
-            data, masks = self._encode(block, states, worker)
+            if not self.plan.levels[index].stored:
+                self._fill_mixed(block, states)
+                data, masks = self._encode(block, states, worker)
         ready = []
         for link in self._links[index]:
             ready += self._hand_up(link, column, row, block, states, worker)
@@ -372,6 +382,9 @@ class Builder:
 
     def _write_slab(self, slab: FinishedSlab) -> None:
         options, plan = self.plan.options, self.plan
+        position = self._position[slab.level]
+        if plan.levels[position].stored:
+            return
         height, width = self._tile
         pixel = plan.pixel if slab.kind is SlabKind.DATA else MASK_PIXELS
         tiles = slab.tiles
@@ -381,7 +394,6 @@ class Builder:
         key = self._staging.layout.slab(slab.kind, slab.level, slab.column, slab.row, options.path_depth)
         self._staging.put(key, chunks)
         size = sum(len(chunk) for chunk in chunks)
-        position = self._position[slab.level]
         written = WrittenSlab(position, slab.kind.value, slab.row, slab.column, key, size)
         if self._journal is not None:
             self._journal.wrote((position, slab.column, slab.row), written, chunks)

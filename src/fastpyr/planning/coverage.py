@@ -122,6 +122,17 @@ class Coverage:
         cells[rows - row, cols - column] = True
         return Coverage(column, row, cells)
 
+    def finer(self, width: int, height: int) -> Coverage:
+        """Every cell as ``width`` x ``height`` finer ones: what ``grouped`` makes of them is this set again."""
+        cells = self.cells.repeat(height, 0).repeat(width, 1)
+        return Coverage(self.column * width, self.row * height, cells)
+
+    def common(self, limits: TileLimits) -> Coverage:
+        """The cells inside an inclusive index range, which holds one at least."""
+        top, left = max(limits.min_row - self.row, 0), max(limits.min_col - self.column, 0)
+        cells = self.cells[top : max(limits.max_row - self.row + 1, 0), left : max(limits.max_col - self.column + 1, 0)]
+        return Coverage(self.column + left, self.row + top, cells)
+
     def in_order(self, group_width: int, group_height: int, *, by_rows: bool = False) -> Iterator[tuple[int, int]]:
         """(column, row) of every cell: groups along the Z curve, and cells along it inside each group.
 

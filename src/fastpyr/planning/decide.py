@@ -28,7 +28,7 @@ from .coverage import AxisLinks, Coverage, block_side
 from .options import BuildOptions
 from .plan import LevelPlan, Plan
 
-__all__ = ["LastLevel", "SourceGroup", "make_plan"]
+__all__ = ["LastLevel", "SourceGroup", "derived_blocks", "make_plan"]
 
 LastLevel = Callable[[TileMatrixSet, TileMatrix], str]
 """The level at which a range of levels ends that nothing else ends, from the set and the range's bottom."""
@@ -234,11 +234,16 @@ def _level(
         blocks = Coverage.of_ranges([_divided(part, block, block) for part in ranges])
         return LevelPlan(matrix, derivation, mosaic, blocks, slabs, limits, resolution / matrix.cell_size)
     source = next(level for level in done if level.id == derivation.source)
+    return LevelPlan(matrix, derivation, None, derived_blocks(derivation, matrix, source, block), slabs, limits)
+
+
+def derived_blocks(derivation: Derivation, matrix: TileMatrix, source: LevelPlan, block: int) -> Coverage:
+    """The blocks of a level that receive something from the level it is derived from."""
     mean = derivation.method == "mean"
     columns = AxisLinks(derivation.ratio, derivation.offset[0], matrix.tile_width * block, mean)
     rows = AxisLinks(derivation.ratio, derivation.offset[1], matrix.tile_height * block, mean)
     size = -(-matrix.matrix_width // block), -(-matrix.matrix_height // block)
-    return LevelPlan(matrix, derivation, None, source.blocks.coarser(columns, rows).clipped(*size), slabs, limits)
+    return source.blocks.coarser(columns, rows).clipped(*size)
 
 
 def _divided(limits: TileLimits, across: int, down: int) -> TileLimits:

@@ -49,6 +49,7 @@ class LevelPlan:
         slabs: the slabs that may hold data.
         limits: the tiles that the footprint of the sources covers.
         ratio: resolution of the sources over this level's, both in units of the tile matrix set (made levels only).
+        stored: the level is there already: its tiles are read, and no slab of it is written.
     """
 
     matrix: TileMatrix
@@ -58,6 +59,7 @@ class LevelPlan:
     slabs: Coverage
     limits: TileLimits
     ratio: float | None = None
+    stored: bool = False
 
     @property
     def id(self) -> str:
@@ -99,13 +101,16 @@ class Plan:
         return tuple(found)
 
     def source_blocks(self) -> Iterator[tuple[int, int, int]]:
-        """(level index, column, row) of every block made from the sources, in the order of work.
+        """(level index, column, row) of every block made from the sources or read, in the order of work.
 
         Slab after slab along the Z curve. Sources decoded in wide bands, which that order would decode many times, are
         read by rows of slabs, or by rows of blocks where the bands under two slabs do not fit in the cache.
         """
         across, down = self.options.width // self.block, self.options.height // self.block
         for index, level in enumerate(self.levels):
+            if level.stored:
+                for column, row in level.blocks.in_order(across, down):
+                    yield index, column, row
             if level.mosaic is None:
                 continue
             mosaic = self.mosaics[level.mosaic]

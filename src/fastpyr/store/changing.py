@@ -29,14 +29,14 @@ class ChangingStore(ObjectStore):
             raise StoreNotFound(f"{self.location(key)} does not exist")
         return self._moved.get(normal)
 
-    def _part(self, key: str, offset: int, size: int) -> Part:
+    def part(self, key: str, offset: int, size: int) -> Part:
         place = self._place(key)
         if place is not None:
             try:
-                return super()._part(place, offset, size)
+                return super().part(place, offset, size)
             except StoreNotFound:
                 pass
-        return super()._part(key, offset, size)
+        return super().part(key, offset, size)
 
     def stat(self, key: str) -> Stat:
         place = self._place(key)

@@ -106,13 +106,14 @@ def open_change(
         yield change
 
 
-def settle(store: Store, name: str) -> bool:
-    """Go through with a change of the pyramid ``name`` that was decided and interrupted: whether there was one.
+def settle(store: Store, name: str) -> dict[str, Any] | None:
+    """Go through with a change of the pyramid ``name`` that was decided and interrupted: its identity.
 
-    What the next change does first; call it before the old pyramid is read. Raises StoreError.
+    None when there was none, or none that can be known again. What the next change does first; call it before the old
+    pyramid is read. Raises StoreError.
     """
     if isinstance(store, MemoryStore) or read_note(store, name, CHANGE) is None:
-        return False
+        return None
     if isinstance(store, FileStore):
         from .inplace_folder import settle_folder
 

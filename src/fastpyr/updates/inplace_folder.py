@@ -114,10 +114,11 @@ def folder_change(
         change.finish(lock)
 
 
-def settle_folder(store: FileStore, name: str) -> bool:
+def settle_folder(store: FileStore, name: str) -> dict[str, Any] | None:
     """As ``settle``."""
     with _locked(store, name) as lock:
-        return _settled(store, name, lock) is not None
+        note = _settled(store, name, lock)
+    return None if note is None else note.identity.get("change")
 
 
 def undo_folder(store: FileStore, name: str) -> bool:

@@ -118,11 +118,12 @@ def object_change(
     change.finish()
 
 
-def settle_objects(store: Store, name: str) -> bool:
+def settle_objects(store: Store, name: str) -> dict[str, Any] | None:
     """As ``settle``."""
     tray = object_store(store)
     with _claimed(tray, name):
-        return _settled(tray, name) is not None
+        note = _settled(tray, name)
+    return None if note is None else note.identity.get("change")
 
 
 def undo_objects(store: Store, name: str) -> bool:
