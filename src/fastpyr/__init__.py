@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .pyramid import open_pyramid as open
     from .run.build import build, plan
     from .source import ArraySource, Source, open_source
+    from .updates.inject import inject
     from .updates.update import update
 
 __version__ = "0.1.0"
@@ -66,6 +67,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "build",
+    "inject",
     "load_tms",
     "open",
     "open_source",
@@ -82,6 +84,7 @@ _ROOMS = {
     "planning": ("BuildOptions", "Plan"),
     "engine": ("Progress", "ProgressCallback"),
     "run.build": ("build", "plan"),
+    "updates.inject": ("inject",),
     "updates.update": ("update",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -108,7 +108,15 @@ def test_nothing_changes_without_data(at: Callable[[str], str]) -> None:
 
 
 class TestFiles:
-    OPTIONS: ClassVar = {"tms": "PM", "bottom": "18", "top": "14", "width": 2, "height": 2, "mask": True}
+    OPTIONS: ClassVar = {
+        "tms": "PM",
+        "bottom": "18",
+        "top": "15",
+        "width": 1,
+        "height": 1,
+        "compression": "png",
+        "mask": True,
+    }
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -130,7 +138,7 @@ class TestFiles:
         with Steps(None, names=names).watched() as steps:
             work()
         new, expected = contents(out / "A.json"), state(out)
-        for step in moments(steps.count, 12):
+        for step in moments(steps.count, 4, last=8):
             shutil.rmtree(out)
             shutil.copytree(kept, out)
 
@@ -145,7 +153,7 @@ class TestFiles:
 
     def test_be4_configurations(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         old, new = folder / "out" / "A.json", folder / "out" / "B.json"
-        source = {"bottom": "18", "top": "14", "source": {"type": "IMAGES", "directory": str(folder / "in" / "b")}}
+        source = {"bottom": "18", "top": "15", "source": {"type": "IMAGES", "directory": str(folder / "in" / "b")}}
         for pyramid in (
             {"type": "UPDATE", "pyramid_to_update": str(old), "name": "B", "update_mode": "hlink"},
             {"type": "INJECTION", "pyramid_to_inject": str(old)},

@@ -15,7 +15,7 @@ from interruptions import DEAD, Steps, die, in_a_process, moments
 from object_builds import use
 from small_delivery import tiff, written
 from stored_pyramids import Clusters, contents
-from updates import QTREE, assert_same, in_memory, random_pixels, scene, state
+from updates import QTREE, assert_same, in_memory, random_pixels, scene, state, tiles
 
 import fastpyr
 from fastpyr.errors import ConfigError, DecodeError, FastpyrError, SlabError, SourceError, StoreError
@@ -160,6 +160,30 @@ class TestModes:
         assert fastpyr.open(linking("A")).verify().ok
         delete_pyramid(linking("A"))
 
+    def test_an_old_pyramid_that_was_moved(self, tmp_path: Path) -> None:
+        """Its list names a folder that is no more; another one has no list at all, and lacks the masks of a slab."""
+        fastpyr.build([OLD], tmp_path / "a" / "A.json", **OPTIONS)
+        (tmp_path / "a").rename(tmp_path / "b")
+        moved = update(NEW, str(tmp_path / "B.json"), str(tmp_path / "b" / "A.json"))
+        expected = fastpyr.build([OLD, NEW], in_memory(), **OPTIONS)
+        assert_same(moved, expected)
+        assert listing(str(tmp_path / "B.json")).roots[1] == str(tmp_path / "b" / "A")
+        (tmp_path / "b" / "A.list").unlink()
+        assert_same(update(NEW, str(tmp_path / "C.json"), str(tmp_path / "b" / "A.json")), expected)
+        old = fastpyr.open(tmp_path / "b" / "A.json")
+        for level in old.levels:  # under the new pixels: what is stored counts as data then
+            column, row = (QTREE.x0 + 600) // 256, (QTREE.y0 + 300) // 256
+            shift = int(QTREE.bottom) - int(level.id)
+            slab = level.descriptor.slab_of(column >> shift, row >> shift)[:2]
+            (tmp_path / "b" / old.slab_key(SlabRef(SlabKind.MASK, level.id, *slab))).unlink()
+        last = update(NEW, str(tmp_path / "D.json"), str(tmp_path / "b" / "A.json"))
+        for place in tiles(last, expected):
+            if place[0] == QTREE.bottom:
+                found, wanted = last.tile(*place), expected.tile(*place)
+                assert (found is None) == (wanted is None)
+                if found is not None and (expected.mask(*place) == 255).all():
+                    np.testing.assert_array_equal(found, wanted)
+
     def test_overwrite(self, linking: Callable[[str], str]) -> None:
         fastpyr.build([OLD], linking("A"), **OPTIONS)
         update(NEW, linking("B"), linking("A"))
@@ -173,9 +197,10 @@ class TestLevels:
     def test_finer_sources_add_levels_below(self) -> None:
         """Levels that the old pyramid lacks hold the new sources alone; the others hold both."""
         fine = QTREE.source(300, 300, random_pixels(np.random.default_rng(5), 1000, 1000, 3, "uint8"), scale=0.25)
-        first, last = in_memory(), in_memory()
+        first, last, said = in_memory(), in_memory(), list[str]()
         fastpyr.build([OLD], first, **OPTIONS)
-        updated = fastpyr.update([fine], last, base=first, mode="copy")
+        updated = fastpyr.update([fine], last, base=first, mode="copy", warn=said.append)
+        assert said == ["level(s) 20, 19 are not in pyramid X: they hold the new sources alone"]
         alone = fastpyr.build([fine], in_memory(), **{**OPTIONS, "bottom": "20"})
         assert [level.id for level in updated.levels] == ["20", "19", "18", "17", "16", "15", "14", "13"]
         for level in ("20", "19"):
@@ -192,7 +217,7 @@ class TestLevels:
         fastpyr.build([OLD], first, **OPTIONS)
         coarse = QTREE.source(300, 300, random_pixels(np.random.default_rng(5), 90, 90, 3, "uint8"), scale=4.0)
         updated = fastpyr.update([coarse], last, base=first, mode="copy", warn=said.append)
-        assert said == ["level(s) 17, 18 are finer than the sources' level 16 and stay as they are"]
+        assert said == ["level(s) 18, 17 are finer than the sources' level 16 and stay as they are"]
         old = fastpyr.open(first)
         for level in ("18", "17"):
             np.testing.assert_array_equal(updated.read(level)[0], old.read(level)[0])
@@ -404,7 +429,7 @@ class TestInterrupted:
         with Steps(None, names=names).watched() as steps:
             work()
         expected, before = state(out), state(old.parent)
-        for step in moments(steps.count, 12):
+        for step in moments(steps.count, 4, last=8):
             shutil.rmtree(out)
 
             def doomed(step: int = step) -> None:

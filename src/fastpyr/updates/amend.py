@@ -70,11 +70,22 @@ def planned(
     plan = plan_update(old.descriptor, groups, settled)
     for level in plan.levels:
         check_level_id(level.id)
-    first = plan.tms.ids.index(plan.levels[0].id)
-    finer = [level.id for level in old.descriptor.levels if plan.tms.ids.index(level.id) < first]
-    if finer and warn is not None:
-        warn(f"level(s) {', '.join(finer)} are finer than the sources' level {plan.levels[0].id} and stay as they are")
+    for line in _remarks(plan, old.descriptor) if warn else ():
+        warn(line)  # type: ignore[misc]
     return plan
+
+
+def _remarks(plan: Plan, old: Descriptor) -> list[str]:
+    """What the caller may not expect of the levels."""
+    order = {id: number for number, id in enumerate(plan.tms.ids)}
+    has, first = sorted((level.id for level in old.levels), key=order.__getitem__), plan.levels[0].id
+    made = [level.id for level in plan.levels]
+    found = []
+    if finer := [id for id in has if order[id] < order[first]]:
+        found.append(f"level(s) {', '.join(finer)} are finer than the sources' level {first} and stay as they are")
+    if new := [id for id in made if id not in has]:
+        found.append(f"level(s) {', '.join(new)} are not in pyramid {old.name}: they hold the new sources alone")
+    return found
 
 
 def amended(

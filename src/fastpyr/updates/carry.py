@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
@@ -77,27 +77,57 @@ def is_same_place(inventory: Inventory, store: Store, key: str) -> bool:
     return same
 
 
+class RealPaths:
+    """``os.path.realpath`` of many files in few folders, each of which is looked at once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        head, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        folder = self._folders.get(head)
+        if folder is None:
+            folder = self._folders[head] = os.path.realpath(head)
+        real = f"{folder}/{name}"
+        return os.path.realpath(real) if os.path.islink(real) else real
+
+
 def link_target(
-    source: Inventory, ref: SlabRef, place: SlabPlace, owner: Owner, store: Store, name: str, depth: int, cure: str
+    source: Inventory,
+    ref: SlabRef,
+    place: SlabPlace,
+    owner: Owner,
+    store: Store,
+    name: str,
+    depth: int,
+    cure: str,
+    real_path: Callable[[str], str] = os.path.realpath,
 ) -> str:
     """What a link from the pyramid ``name`` in ``store`` says to lead to a slab: a path, or tray and object name.
 
     ``owner`` is the slab's own pyramid, ``depth`` the new pyramid's path depth. Raises ConfigError ending in ``cure``
     where there can be no such link.
     """
-    where = f"{source.location(ref)} is {owner.root}/{owner.path}"
     if isinstance(place.store, FileStore) and isinstance(store, FileStore) and owner.root:
-        real = os.path.realpath(place.store.path(place.key))
-        tree = os.path.realpath(store.path(name))
-        listed = os.path.join(owner.root, owner.path)
-        if os.path.commonpath((real, tree)) == tree or os.path.commonpath((os.path.abspath(listed), tree)) == tree:
-            raise ConfigError(f"{where}, which is in the target's own folder: choose another name")
-        if owner.path.count("/") - 2 != depth:  # other readers take the list's paths to have the new pyramid's depth
-            raise ConfigError(f"{where}, which has another path depth than the {depth} of the new pyramid: {cure}")
-        return real if os.path.realpath(listed) == real else listed
-    if isinstance(place.store, ObjectStore) and isinstance(store, ObjectStore) and _reaches(store, place):
+        real, listed = real_path(place.store.location(place.key)), os.path.join(owner.root, owner.path)
+        tree = real_path(store.location(name))
+        if _is_in(real, tree) or _is_in(os.path.abspath(listed), tree):
+            fault = "is in the target's own folder: choose another name"
+        elif owner.path.count("/") - 2 != depth:  # other readers take the list's paths to have the new pyramid's depth
+            fault = f"has another path depth than the {depth} of the new pyramid: {cure}"
+        else:
+            return real if real_path(listed) == real else listed
+    elif isinstance(place.store, ObjectStore) and isinstance(store, ObjectStore) and _reaches(store, place):
         return f"{place.store.layout.tray}/{place.key}"
-    raise ConfigError(f"{where}, which {store.location()} cannot link to: {cure}")
+    else:
+        fault = f"{store.location()} cannot link to: {cure}"
+    raise ConfigError(f"{source.location(ref)} is {owner.root}/{owner.path}, which {fault}")
+
+
+def _is_in(path: str, tree: str) -> bool:
+    return path == tree or path.startswith(f"{tree}/")
 
 
 def _reaches(store: ObjectStore, place: SlabPlace) -> bool:
@@ -140,6 +170,9 @@ class Carrier:
         self._depth = depth
         self._mode = mode
         self._budget = Budget()
+        self._real_path = RealPaths()
+        folder, own = os.path.split(store.location(name))
+        self._home = f"{os.path.realpath(folder)}/{own}"  # of files; a link of that name is replaced
 
     def check(self) -> None:
         """Raise ConfigError when slabs cannot be had in this way, StoreError when one is missing; of objects only the
@@ -155,19 +188,19 @@ class Carrier:
             root = None if slab.owner is None else slab.owner.root
             if both_files or root not in seen:
                 seen.add(root)
-                place = self._locate(slab)
+                place = self.locate(slab)
                 if self._is_in_target(place):
                     raise ConfigError(
                         f"{self._source.location(slab.ref)} is a link to {place.store.location(place.key)}, which the "
                         "new pyramid would replace: choose another name"
                     )
                 if self._mode is Mode.SLINK:
-                    self._link(slab.ref, place)
+                    self.link(slab.ref, place)
 
     def _is_in_target(self, place: SlabPlace) -> bool:
         if isinstance(place.store, FileStore) and isinstance(self._store, FileStore):
-            tree = os.path.realpath(self._store.path(self._name))
-            return os.path.commonpath((os.path.realpath(place.store.path(place.key)), tree)) == tree
+            tree = self._real_path(self._store.location(self._name))
+            return _is_in(self._real_path(place.store.location(place.key)), tree)
         return place.store.location() == self._store.location() and place.key.startswith(f"{self._name}/")
 
     def run(self, slabs: list[ListedSlab], staging: Staging | None) -> list[tuple[Owner | None, str]]:
@@ -179,17 +212,16 @@ class Carrier:
     def _bring(self, slab: ListedSlab, staging: Staging | None) -> tuple[Owner | None, str]:
         ref = slab.ref
         key = self._store.layout.slab(ref.kind, ref.level, ref.col, ref.row, self._depth)
-        place = self._locate(slab)
+        place = self.locate(slab)
         if self._mode is Mode.SLINK:
-            owner, target = self._link(ref, place)
+            owner, target = self.link(ref, place)
             if isinstance(staging, FileStaging):
-                final = os.path.dirname(os.path.join(os.path.realpath(staging.path.parent), staging.path.name, key))
-                staging.link(key, os.path.relpath(target, final))
+                staging.link(key, os.path.relpath(target, f"{self._home}/{os.path.dirname(key)}"))
             elif staging is not None:
                 staging.put(key, [object_link(target)])
             return owner, key
         if self._mode is Mode.HLINK and isinstance(staging, FileStaging) and isinstance(place.store, FileStore):
-            staging.hard_link(key, os.path.realpath(place.store.path(place.key)))
+            staging.hard_link(key, self._real_path(place.store.location(place.key)))
         elif staging is not None:
             with self._budget.take(place.size):
                 data = place.store.get(place.key)
@@ -198,7 +230,7 @@ class Carrier:
                 staging.put(key, [data])
         return None, key
 
-    def _locate(self, slab: ListedSlab) -> SlabPlace:
+    def locate(self, slab: ListedSlab) -> SlabPlace:
         try:
             return self._source.locate(slab)
         except StoreNotFound:
@@ -206,11 +238,14 @@ class Carrier:
                 f"{self._source.location(slab.ref)} is listed, but it does not exist: verify the pyramid"
             ) from None
 
-    def _link(self, ref: SlabRef, place: SlabPlace) -> tuple[Owner, str]:
+    def link(self, ref: SlabRef, place: SlabPlace) -> tuple[Owner, str]:
         """The owner of a slab and what a link to it says."""
         owner = place.owner or self._source_as_owner(ref, place)
         cure = "choose --mode copy"
-        return owner, link_target(self._source, ref, place, owner, self._store, self._name, self._depth, cure)
+        target = link_target(
+            self._source, ref, place, owner, self._store, self._name, self._depth, cure, self._real_path
+        )
+        return owner, target
 
     def _source_as_owner(self, ref: SlabRef, place: SlabPlace) -> Owner:
         level = self._source.descriptor.level(ref.level)
