@@ -65,6 +65,10 @@ class Area:
         """Make a slab a link to a slab elsewhere. Raises StoreError where there is no such notion."""
         raise StoreError(f"{self.store.location(self.name)}: links cannot be made here: copy with --follow-links")
 
+    def hard_link(self, key: str, target: str) -> None:
+        """Make a slab another name of a file. Raises StoreError where there is no such notion."""
+        raise StoreError(f"{self.store.location(self.name)}: hard links cannot be made here: choose --mode copy")
+
     def publish(self, keys: Collection[str], listing: bytes, descriptor: bytes) -> None:
         """Make the tree of ``keys`` a pyramid. Raises StoreError; the same call may be made again then."""
         self._remove_old()
@@ -140,6 +144,10 @@ class _FolderArea(_LastingArea):
         self._began = True
         final = os.path.dirname(os.path.join(os.path.realpath(self._folder.path.parent), self.name, key))
         self._folder.link(key, os.path.relpath(target, final))
+
+    def hard_link(self, key: str, target: str) -> None:
+        self._began = True
+        self._folder.hard_link(key, target)
 
     def _place(self, keys: Collection[str]) -> None:
         self._folder.prune(keys)
