@@ -43,6 +43,7 @@ VERBS = {
     "update": Verb("update", "Put new rasters on a pyramid; what they do not touch stays as it is."),
     "rebuild-top": Verb("rebuild_top", "Make the upper levels of a pyramid again from one of its levels."),
     "copy": Verb("copy", "Copy a pyramid to another place, in any kind of storage."),
+    "merge": Verb("merge", "Merge pyramids of one grid; only shared slabs are computed."),
     "delete": Verb("delete", "Remove a pyramid; refused while others link to it."),
     "tms": Verb("tms", "List the known tile matrix sets, or show one."),
     "db": Verb("db", "Rasters in a relational database: import, mosaic, read, export."),

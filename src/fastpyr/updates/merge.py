@@ -45,6 +45,7 @@ def merge_pyramids(
     area: BoundingBox | Sequence[float] | str | os.PathLike[str] | Region | None = None,
     compression: Compression | str | None = None,
     channels: int | None = None,
+    sample: SampleType | str | None = None,
     nodata: Sequence[int] | None = None,
     mask: bool | None = None,
     transparent: Sequence[int] | str | None = None,
@@ -70,6 +71,7 @@ def merge_pyramids(
         area: a box (left, bottom, right, top) in the coordinates of the tile matrix set, or a file with polygons (WKT,
             GeoJSON, GML): slabs that it meets are taken whole.
         compression, channels, nodata: of the result; default: the first source's.
+        sample: refuse pyramids of another sample type: samples are never converted.
         mask: whether the result has masks; default: when a source has. Masks of sources are used in any case.
         transparent: three values whose pixels count as transparent, with alphatop; default white for uint8; "none".
         path_depth: folders between a level and its slabs; default: the first source's, or 2.
@@ -84,6 +86,7 @@ def merge_pyramids(
     grid = tms if tms is None or isinstance(tms, TileMatrixSet) else load_tms(tms)
     opened, members = open_sources(groups, grid)
     first = opened[0]
+    _check_sample(first, sample)
     tasks = find_tasks(groups, members, opened, first.pyramid.tile_matrix_set, how)
     pixels = _pixels(first.descriptor.format, compression, channels, nodata)
     masks = any(source.descriptor.mask for source in opened) if mask is None else mask
@@ -110,6 +113,14 @@ def merge_pyramids(
                     raise StoreError(f"{source.inventory.uri} was changed while it was merged: merge again")
             place.publish(merger.keys, merger.listing(), descriptor.to_json())
     return merger.result(store.location(key))
+
+
+def _check_sample(first: Source, asked: SampleType | str | None) -> None:
+    has = first.descriptor.format.format.sample
+    if asked is not None and _member(SampleType, asked, "sample format") is not has:
+        raise ConfigError(
+            f"{first.inventory.uri} has {has.value} samples, which are not converted to {asked}: build it anew"
+        )
 
 
 def _check_target(store: Store, key: str, sources: Sequence[Source], overwrite: bool) -> None:
