@@ -51,17 +51,18 @@ def write_tiny(
 ) -> Pyramid:
     """A pyramid whose slabs are those where a level's mask has data; pixels elsewhere are nodata."""
     store, key, name = open_descriptor(uri)
+    place = key.removesuffix(".json")
     described, paths = [], []
     for id in sorted(levels, key=list(SIDES).index, reverse=True):
         pixels, data = levels[id]
         pixels = np.where(data[..., None] != 0, pixels, np.asarray(fmt.nodata, fmt.dtype)).astype(fmt.dtype)
         rows, cols = np.nonzero(_tiles(data).any(axis=(2, 3)))
         limits = TileLimits(int(rows.min()), int(rows.max()), int(cols.min()), int(cols.max()))
-        level = LevelDescriptor.placed(name, id, *slab, limits, mask=mask, layout=store.layout)
+        level = LevelDescriptor.placed(place, id, *slab, limits, mask=mask, layout=store.layout)
         described.append(level)
-        paths += _write_level(store, name, level, fmt, pixels, data)
+        paths += _write_level(store, place, level, fmt, pixels, data)
     descriptor = Descriptor(name, "TINY", fmt, mask, Interpolation.NN, tuple(described))
-    root = store.layout.root(key.removesuffix(".json"), store.location(key.removesuffix(".json")))
+    root = store.layout.root(place, store.location(place))
     store.put(key.replace(".json", ".list"), [SlabList.owned(root, paths).to_bytes()])
     store.put(key, [descriptor.to_json()])
     return open_pyramid(uri, TINY)
@@ -73,23 +74,22 @@ def _tiles(plane: np.ndarray) -> np.ndarray:
     return plane.reshape(count, TILE, count, TILE, *plane.shape[2:]).swapaxes(1, 2)
 
 
-def _write_level(store: Any, name: str, level: LevelDescriptor, fmt: PixelFormat, pixels: Any, data: Any) -> list[str]:
+def _write_level(store: Any, place: str, level: LevelDescriptor, fmt: PixelFormat, pixels: Any, data: Any) -> list[str]:
     pixel_encoder, masks = encoder(fmt, TILE, TILE), mask_encoder(TILE, TILE)
     count, paths = SIDES[level.id], []
     width, height = level.tiles_per_width, level.tiles_per_height
     for row in range(-(-count // height)):
         for col in range(-(-count // width)):
             places = [(row * height + j, col * width + i) for j in range(height) for i in range(width)]
-            inside = [max(place) < count for place in places]
+            inside = [max(tile) < count for tile in places]
             cells = [
-                _tiles(data)[place] if has else np.zeros((TILE, TILE))
-                for place, has in zip(places, inside, strict=True)
+                _tiles(data)[tile] if has else np.zeros((TILE, TILE)) for tile, has in zip(places, inside, strict=True)
             ]
             if not any(cell.any() for cell in cells):
                 continue
             tiles = [
-                pixel_encoder.encode(np.ascontiguousarray(_tiles(pixels)[place])) if has else pixel_encoder.nodata_tile
-                for place, has in zip(places, inside, strict=True)
+                pixel_encoder.encode(np.ascontiguousarray(_tiles(pixels)[tile])) if has else pixel_encoder.nodata_tile
+                for tile, has in zip(places, inside, strict=True)
             ]
             kinds = {SlabKind.DATA: (fmt, tiles)}
             if level.mask_directory is not None:
@@ -99,7 +99,7 @@ def _write_level(store: Any, name: str, level: LevelDescriptor, fmt: PixelFormat
                 )
             for kind, (packing, encoded) in kinds.items():
                 path = store.layout.slab(kind, level.id, col, row, level.path_depth)
-                store.put(f"{name}/{path}", [slab_bytes(packing, TILE, TILE, width, height, encoded)])
+                store.put(f"{place}/{path}", [slab_bytes(packing, TILE, TILE, width, height, encoded)])
                 paths.append(path)
     return paths
 

@@ -127,7 +127,7 @@ def test_equals_numpy(
     sources = [
         write_tiny(
             uri,
-            tiny_format(f"TIFF_{packing}_UINT8", channels),
+            tiny_format(f"TIFF_{packing}_UINT8", channels, [int(rng.choice([0, 7, 255]))]),
             {level: planes(rng, level, channels, "uint8") for level in SIDES},
             mask=mask,
             slab=slab,

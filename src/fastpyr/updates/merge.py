@@ -95,8 +95,8 @@ def merge_pyramids(
     ways = _usual_mode(store) if mode is None else _member(Mode, mode, "mode")
     see_through = _transparent(transparent, how, pixels)
     merger = Merger(store, name, descriptor, opened, tasks, Composer(opened, pixels, masks, how, see_through), ways)
-    merger.check_links()
     _check_target(store, key, opened, overwrite)
+    merger.check_links()
     identity = {
         "merge": [[source.inventory.uri, source.inventory.stamp] for source in opened],
         "groups": [

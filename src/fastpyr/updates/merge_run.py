@@ -194,7 +194,7 @@ class Merger:
 
     def _compose(self, area: Area, task: Task) -> list[_Done]:
         verb = "composed" if len(task.sources) > 1 else "converted"
-        kinds = (SlabKind.MASK, SlabKind.DATA) if self._descriptor.mask else (SlabKind.DATA,)
+        kinds = (SlabKind.DATA, SlabKind.MASK) if self._descriptor.mask else (SlabKind.DATA,)
         keys = {kind: self._key(kind, task) for kind in kinds}
         if all(area.found(key) is not None for key in keys.values()):
             for key in keys.values():
