@@ -107,3 +107,18 @@ def _write_level(store: Any, place: str, level: LevelDescriptor, fmt: PixelForma
 def read_tiny(pyramid: Pyramid) -> dict[str, Planes]:
     """Pixels and mask of every level, the whole matrix."""
     return {level.id: pyramid.read(level.id, TINY.level(level.id).bounds) for level in pyramid.levels}
+
+
+def halves(base: str, format: str = "TIFF_PNG_UINT8", channels: int = 3, **options: Any) -> list[str]:
+    """Two pyramids that share the slabs of a column of tiles: A to the left, B to the right, one colour each."""
+    uris = [f"{base}/{name}.json" for name in "AB"]
+    for number, uri in enumerate(uris):
+        levels = {}
+        for level in SIDES:
+            size = side(level)
+            mask = np.zeros((size, size), np.uint8)
+            edge = size * 15 // 32
+            mask[:, slice(None, edge) if number == 0 else slice(edge, None)] = 255
+            levels[level] = np.full((size, size, channels), 40 + 100 * number), mask
+        write_tiny(uri, tiny_format(format, channels), levels, **options)
+    return uris

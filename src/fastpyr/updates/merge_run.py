@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ..errors import ConfigError, StoreError
 from ..formats import SlabKind
 from ..frozen import frozen
+from ..ordered import in_order
 from ..pyramid.descriptor import Descriptor
-from ..pyramid.verify_subject import in_threads
 from ..store import FileStore, Store
 from .area import Area
 from .carry import Budget, Carrier, Mode, slab_list
@@ -109,7 +109,7 @@ class Merger:
     def run(self, area: Area, workers: int, progress: Progress | None) -> None:
         """Bring every slab into the area."""
         with ThreadPoolExecutor(workers, "merge") as pool:
-            found = in_threads(pool, lambda task: self._bring(area, task), self._tasks, ahead=2 * workers)
+            found = in_order(pool, lambda task: self._bring(area, task), self._tasks, ahead=2 * workers)
             for number, done in enumerate(found, 1):
                 self._done += done
                 if progress is not None:
