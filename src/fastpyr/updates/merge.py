@@ -89,30 +89,52 @@ def merge_pyramids(
     _check_sample(first, sample)
     tasks = find_tasks(groups, members, opened, first.pyramid.tile_matrix_set, how)
     pixels = _pixels(first.descriptor.format, compression, channels, nodata)
-    masks = any(source.descriptor.mask for source in opened) if mask is None else mask
-    depth = _depth(path_depth, first, store)
-    descriptor = _descriptor(store, name, first, pixels, masks, tasks, opened, depth)
-    ways = _usual_mode(store) if mode is None else _member(Mode, mode, "mode")
-    see_through = _transparent(transparent, how, pixels)
-    merger = Merger(store, name, descriptor, opened, tasks, Composer(opened, pixels, masks, how, see_through), ways)
+    merger = _merger(store, name, opened, tasks, how, pixels, mask, mode, transparent, path_depth)
     _check_target(store, key, opened, overwrite)
     merger.check_links()
-    identity = {
-        "merge": [[source.inventory.uri, source.inventory.stamp] for source in opened],
+    with open_area(store, name, _identity(groups, members, merger), overwrite) as place:
+        if not place.is_done:
+            merger.run(place, workers or _cores(), progress)
+            _check_unchanged(opened)
+            place.publish(merger.keys, merger.listing(), merger.descriptor.to_json())
+    return merger.result(store.location(key))
+
+
+def _merger(
+    store: Store,
+    name: str,
+    sources: Sequence[Source],
+    tasks: Sequence[Task],
+    method: Method,
+    pixels: PixelFormat,
+    mask: bool | None,
+    mode: Mode | str | None,
+    transparent: Sequence[int] | str | None,
+    path_depth: int | None,
+) -> Merger:
+    masks = any(source.descriptor.mask for source in sources) if mask is None else mask
+    ways = _usual_mode(store) if mode is None else _member(Mode, mode, "mode")
+    composer = Composer(sources, pixels, masks, method, _transparent(transparent, method, pixels))
+    descriptor = _descriptor(store, name, pixels, masks, tasks, sources, _depth(path_depth, sources[0], store))
+    return Merger(store, name, descriptor, sources, tasks, composer, ways)
+
+
+def _identity(groups: Sequence[MergeGroup], members: Sequence[tuple[int, ...]], merger: Merger) -> dict[str, Any]:
+    """What tells a merge from another one that was interrupted."""
+    return {
+        "merge": [[source.inventory.uri, source.inventory.stamp] for source in merger.sources],
         "groups": [
             [list(numbers), group.bottom, group.top, group.area.identity() if group.area else None]
             for group, numbers in zip(groups, members, strict=True)
         ],
-        "options": [how.value, ways.value, list(see_through or ()), descriptor.to_json().decode()],
+        "options": [merger.mode.value, *merger.composer.identity(), merger.descriptor.to_json().decode()],
     }
-    with open_area(store, name, identity, overwrite) as place:
-        if not place.is_done:
-            merger.run(place, workers or _cores(), progress)
-            for source in opened:
-                if open_inventory(source.inventory.uri).stamp != source.inventory.stamp:
-                    raise StoreError(f"{source.inventory.uri} was changed while it was merged: merge again")
-            place.publish(merger.keys, merger.listing(), descriptor.to_json())
-    return merger.result(store.location(key))
+
+
+def _check_unchanged(sources: Sequence[Source]) -> None:
+    for source in sources:
+        if open_inventory(source.inventory.uri).stamp != source.inventory.stamp:
+            raise StoreError(f"{source.inventory.uri} was changed while it was merged: merge again")
 
 
 def _check_sample(first: Source, asked: SampleType | str | None) -> None:
@@ -222,13 +244,13 @@ def _transparent(asked: Sequence[int] | str | None, method: Method, pixels: Pixe
 def _descriptor(
     store: Store,
     name: str,
-    first: Source,
     pixels: PixelFormat,
     masks: bool,
     tasks: Sequence[Task],
     sources: Sequence[Source],
     depth: int,
 ) -> Descriptor:
+    first = sources[0]
     limits = tasks_limits(tasks, sources)
     sizes = {level.id: level for source in reversed(sources) for level in source.descriptor.levels}
     levels = tuple(

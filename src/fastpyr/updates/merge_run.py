@@ -70,33 +70,33 @@ class Merger:
     ) -> None:
         self._store = store
         self._name = name
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._depth = descriptor.levels[0].path_depth
-        self._sources = sources
+        self.sources = sources
         self._tasks = tasks
-        self._composer = composer
-        self._mode = mode
+        self.composer = composer
+        self.mode = mode
         self._carriers = [Carrier(source.inventory, store, name, self._depth, mode) for source in sources]
         self._budget = Budget()
         self._done: list[_Done] = []
 
     def _carried(self, task: Task) -> bool:
         """Whether a slab is taken as it is."""
-        return len(task.sources) == 1 and self._composer.alike[task.sources[0]]
+        return len(task.sources) == 1 and self.composer.alike[task.sources[0]]
 
     def check_links(self) -> None:
         """Raise ConfigError when slabs cannot be linked, before anything is written: the first of each owner."""
         seen = set()
         for task in self._tasks:
-            source = self._sources[task.sources[0]]
+            source = self.sources[task.sources[0]]
             slab = source.slab(SlabKind.DATA, task)
             if not self._carried(task) or slab is None or (task.sources[0], slab.owner and slab.owner.root) in seen:
                 continue
             seen.add((task.sources[0], slab.owner and slab.owner.root))
             carrier = self._carriers[task.sources[0]]
-            if self._mode is Mode.SLINK:
+            if self.mode is Mode.SLINK:
                 carrier.link(slab.ref, carrier.locate(slab))
-            elif self._mode is Mode.HLINK:
+            elif self.mode is Mode.HLINK:
                 self._check_hard_links(source)
 
     def _check_hard_links(self, source: Source) -> None:
@@ -133,11 +133,11 @@ class Merger:
         return MergeResult(uri, **counts, kept=kept, bytes=written, warnings=tuple(self._warnings()))
 
     def _warnings(self) -> list[str]:
-        nodata = self._descriptor.format.nodata
+        nodata = self.descriptor.format.nodata
         return [
             f"{source.inventory.uri} has nodata {source.descriptor.format.nodata_text}, the result "
-            f"{self._descriptor.format.nodata_text}: slabs and tiles of it that are taken as they are keep theirs"
-            for source, alike in zip(self._sources, self._composer.alike, strict=True)
+            f"{self.descriptor.format.nodata_text}: slabs and tiles of it that are taken as they are keep theirs"
+            for source, alike in zip(self.sources, self.composer.alike, strict=True)
             if alike and source.descriptor.format.nodata != nodata
         ]
 
@@ -147,17 +147,17 @@ class Merger:
     def _bring(self, area: Area, task: Task) -> list[_Done]:
         if not self._carried(task):
             return self._compose(area, task)
-        source = self._sources[task.sources[0]]
+        source = self.sources[task.sources[0]]
         data = source.slab(SlabKind.DATA, task)
         assert data is not None
         done = [self._carry(area, task, data)]
-        if self._descriptor.mask:
+        if self.descriptor.mask:
             mask = source.slab(SlabKind.MASK, task)
             if mask is not None:
                 done.append(self._carry(area, task, mask))
             else:
                 key = self._key(SlabKind.MASK, task)
-                size = self._keep_or_put(area, key, lambda: self._composer.mask_slab(task))
+                size = self._keep_or_put(area, key, lambda: self.composer.mask_slab(task))
                 done.append(_Done("masks", None, key, size))
         return done
 
@@ -165,18 +165,18 @@ class Merger:
         carrier = self._carriers[task.sources[0]]
         key = self._key(slab.ref.kind, task)
         place = carrier.locate(slab)
-        if self._mode is Mode.SLINK:
+        if self.mode is Mode.SLINK:
             owner, link = carrier.link(slab.ref, place)
             area.link(key, link)
             return _Done("linked", owner, key, 0)
-        if self._mode is Mode.HLINK and isinstance(place.store, FileStore):
+        if self.mode is Mode.HLINK and isinstance(place.store, FileStore):
             area.hard_link(key, os.path.realpath(place.store.path(place.key)))
             return _Done("linked", None, key, 0)
 
         def read() -> list[bytes]:
             data = place.store.get(place.key)
             if len(data) != place.size:
-                where = self._sources[task.sources[0]].inventory.location(slab.ref)
+                where = self.sources[task.sources[0]].inventory.location(slab.ref)
                 raise StoreError(f"{where} is being changed: merge again")
             return [data]
 
@@ -194,14 +194,14 @@ class Merger:
 
     def _compose(self, area: Area, task: Task) -> list[_Done]:
         verb = "composed" if len(task.sources) > 1 else "converted"
-        kinds = (SlabKind.DATA, SlabKind.MASK) if self._descriptor.mask else (SlabKind.DATA,)
+        kinds = (SlabKind.DATA, SlabKind.MASK) if self.descriptor.mask else (SlabKind.DATA,)
         keys = {kind: self._key(kind, task) for kind in kinds}
         if all(area.found(key) is not None for key in keys.values()):
             for key in keys.values():
                 area.keep(key)
             return [_Done(verb, None, key, None) for key in keys.values()]
         with self._budget.take(sum(self._sizes(task))):
-            made = self._composer.slab(task)
+            made = self.composer.slab(task)
         done = []
         for kind, chunks in ((SlabKind.DATA, made.data), (SlabKind.MASK, made.mask)):
             if chunks is not None:
@@ -212,6 +212,6 @@ class Merger:
     def _sizes(self, task: Task) -> Iterator[int]:
         """Bytes of the slabs that a slab is made of. Raises StoreError when one does not exist."""
         for number in task.sources:
-            slab = self._sources[number].slab(SlabKind.DATA, task)
+            slab = self.sources[number].slab(SlabKind.DATA, task)
             if slab is not None:
                 yield self._carriers[number].locate(slab).size

@@ -150,6 +150,7 @@ class Composer:
         self._output = output
         self._has_masks = has_masks
         self._transparent = transparent if method is Method.ALPHATOP else None
+        self._method = method
         self._kernel = "top" if method is Method.REPLACE else method.value
         self.alike = [
             (s.descriptor.format.format, s.descriptor.format.channels) == (output.format, output.channels)
@@ -158,6 +159,10 @@ class Composer:
         opaque = self._transparent is None and all(s.descriptor.format.channels % 2 for s in sources)
         self._covers = self._kernel == "top" or (self._kernel == "alphatop" and opaque)
         self._local = threading.local()
+
+    def identity(self) -> list[Any]:
+        """What tells the result of this composer from that of others, of the same sources and format."""
+        return [self._method.value, list(self._transparent or ())]
 
     def slab(self, task: Task) -> Made:
         """The slab of a task. Raises DecodeError, SlabError or StoreError naming level and tile."""
