@@ -228,3 +228,40 @@ def test_rok4_reads_our_updates_and_their_links(tmp_path: Path) -> None:
         assert linked
         owners |= {Path(root) for index, root in listing.roots.items() if index}
     assert owners == {tmp_path / "WAVES", tmp_path / "update0" / "WAVES"}
+
+
+def test_rok4_reads_our_merges_and_their_links(tmp_path: Path) -> None:
+    """Two pyramids that share some slabs, merged, and that result merged again: links lead to the owners."""
+    from fastpyr.pyramid.list import parse_list
+    from fastpyr.updates import merge_pyramids
+
+    rok4_python()
+    (tmp_path / "other").mkdir()
+    build(tmp_path, "png", 3, "uint8", mask=True, width=2, height=1)
+    matrix = fastpyr.load_tms(TMS).level(BOTTOM)
+    box = matrix.tile_bounds(COLUMN + 2, ROW + 1)
+    noise = np.random.default_rng(6).integers(0, 200, (700, 900, 3), np.uint8)
+    bbox = (box.left, box.top - 700 * matrix.cell_size, box.left + 900 * matrix.cell_size, box.top)
+    source = fastpyr.ArraySource(noise, crs="EPSG:3857", bbox=bbox, name="noise")
+    options = {"tms": TMS, "bottom": BOTTOM, "top": TOP, "width": 2, "height": 1, "compression": "png", "mask": True}
+    fastpyr.build(source, tmp_path / "other" / "NOISE.json", **options)
+    sources = [tmp_path / "WAVES.json", tmp_path / "other" / "NOISE.json"]
+    for number in range(2):
+        target = tmp_path / f"merge{number}" / "MERGED.json"
+        result = merge_pyramids(sources, target, method="top")
+        assert result.linked > 0
+        assert (result.composed > 0) == (number == 0)
+        merged = fastpyr.open(target)
+        facts, tiles = read_with_rok4(target, target.parent)
+        for key, theirs in tiles.items():
+            level, column, row = key.split("_")
+            np.testing.assert_array_equal(theirs, merged.tile(level, int(column), int(row)), key)
+        assert len(tiles) + len(facts["absent"]) == sum(level.limits.count for level in merged.levels)
+        assert all(merged.tile(*key.split("_")[:1], *map(int, key.split("_")[1:])) is None for key in facts["absent"])
+        listing = parse_list(target.with_suffix(".list").read_bytes())
+        linked = {(kind, level, column, row) for kind, level, column, row, link, _ in facts["slabs"] if link}
+        names = [entry.slab() for entry in listing.entries if entry.root]
+        assert linked == {(name.kind.value, *name[1:]) for name in names}
+        sources = [target]
+    roots = {Path(root) for index, root in listing.roots.items() if index}
+    assert roots == {tmp_path / "WAVES", tmp_path / "other" / "NOISE", tmp_path / "merge0" / "MERGED"}
