@@ -24,6 +24,7 @@ from ..store.hidden import HiddenFolder
 from ..store.naming import SLAB_SUFFIX, parse_slab_path
 from ..store.object_staging import hidden_name
 from ..store.objects import ObjectStore
+from .inplace import forget_kept
 from .linkers import find_linkers
 from .note import read_note
 
@@ -70,6 +71,7 @@ class Deletion:
                 _delete(store, page)
                 if progress is not None:
                     progress(start + len(page), len(self.keys))
+            forget_kept(store, self.name)
             if isinstance(store, FileStore):
                 _remove_empty_folders(store, self.folders)
                 store.sweep(record)

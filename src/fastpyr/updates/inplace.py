@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..engine import Journal
@@ -20,12 +21,16 @@ from ..pyramid.descriptor import Descriptor, parse_descriptor
 from ..run.fingerprint import difference
 from ..run.workplace import is_interrupted
 from ..store import FileStore, MemoryStore, Staging, Store, StoreNotFound
+from ..store.atomic import store_error
+from ..store.hidden import remove_tree
 from ..store.object_staging import hidden_name
+from ..store.objects import ObjectStore
 from .inventory import modified
 from .linkers import find_linkers
 from .note import CHANGE, COPY, Note, read_note
 
-__all__ = ["Change", "check_changeable", "kept_name", "open_change", "rollback", "settle", "state_of", "successor"]
+SUCCESSOR = "successor"
+"""What is beside kept slabs, and says of which pyramid they are the old ones."""
 
 
 class Change:
@@ -145,6 +150,31 @@ def rollback(store: Store, name: str) -> bool:
 def kept_name(name: str) -> str:
     """Where the old slabs of a change that may be taken back are kept."""
     return hidden_name(name, "kept")
+
+
+def forget_kept(store: Store, name: str) -> None:
+    """Remove the old slabs that were kept for ``rollback``. Raises StoreError."""
+    kept = kept_name(name)
+    if isinstance(store, FileStore):
+        with as_store_error(store.path(kept)):
+            remove_tree(store.path(kept))
+        return
+    store.delete(f"{kept}/{SUCCESSOR}")  # first: what is left is not to be brought back
+    keys = list(store.keys(f"{kept}/") if isinstance(store, ObjectStore) else store.list(kept))
+    if isinstance(store, ObjectStore):
+        store.delete_all(keys)
+        return
+    for key in keys:
+        store.delete(key)
+
+
+@contextlib.contextmanager
+def as_store_error(path: Path) -> Iterator[None]:
+    """OSErrors of writing become StoreErrors; ``path`` is named where they name none."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error("write", Path(error.filename) if error.filename else path, error) from error
 
 
 def state_of(store: Store, name: str) -> str:

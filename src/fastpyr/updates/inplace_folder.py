@@ -9,18 +9,26 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 from ..engine import FolderNotes, Journal, files_are_whole, read_journal
 from ..errors import ConfigError, FastpyrError
 from ..planning import Plan
 from ..store import FileStore, MemoryStore
-from ..store.atomic import store_error
 from ..store.exchange import force_to_disk
 from ..store.hidden import HiddenFolder, remove_tree
 from ..store.staging import FileStaging
-from .inplace import Change, check_changeable, kept_name, other_change, refuse_others, state_of, successor
+from .inplace import (
+    SUCCESSOR,
+    Change,
+    as_store_error,
+    check_changeable,
+    kept_name,
+    other_change,
+    refuse_others,
+    state_of,
+    successor,
+)
 from .note import CHANGE, COMMITTING, DONE, STAGING, UNDOING, Note, forget_note, read_note, write_note
 from .trees import INSIDE, NEW, OLD, fill, mark, marked, place
 
@@ -51,11 +59,11 @@ class FolderChange(Change):
         if self.journal is not None:
             self.journal.publishing()
         tree, other = self._files.path(self.name), self._tree.hidden
-        with _as_store_error(other):
+        with as_store_error(other):
             self._tree.prune(frozenset(written))
             fill(tree, other, {*written, *removed})
         mark(other, NEW, {"descriptor": descriptor, "list": listing})
-        with _as_store_error(other):
+        with as_store_error(other):
             force_to_disk(other)
         self._note = self._note.now(COMMITTING)
         write_note(self.store, self.name, self._note, CHANGE)
@@ -130,7 +138,7 @@ def undo_folder(store: FileStore, name: str) -> bool:
             _go_back(store, name, note)
             taken_back = True
         elif note is not None and note.phase == STAGING:
-            with _as_store_error(store.building(name)):
+            with as_store_error(store.building(name)):
                 remove_tree(store.building(name))
             taken_back = False
         else:
@@ -148,7 +156,7 @@ def _locked(store: FileStore, name: str) -> Iterator[HiddenFolder]:
     folder = store.journal(name)
     if not store.exists(f"{name}.json") and read_note(store, name, CHANGE) is None:
         store.get(f"{name}.json")
-    with _as_store_error(folder):
+    with as_store_error(folder):
         lock = HiddenFolder(folder, store.path(name), adopt=True)
     try:
         yield lock
@@ -187,7 +195,7 @@ def _begin(store: FileStore, name: str, full: dict[str, Any], plan: Plan | None,
         staging = store.resume(name)
         staging.prune(journal.kept_keys)
         return FolderChange(store, name, staging, note, journal, notes)
-    with _as_store_error(folder):
+    with as_store_error(folder):
         for path in folder.iterdir():
             path.unlink()
     staging = store.stage(name)
@@ -221,13 +229,13 @@ def _go_through(store: FileStore, name: str, note: Note) -> None:
     """The new tree takes its place, the old one goes. Raises StoreError; may be called again then."""
     tree, other = store.path(name), store.building(name)
     if note.phase == COMMITTING:
-        with _as_store_error(tree):
+        with as_store_error(tree):
             place(tree, other, NEW)
         write_note(store, name, note.now(DONE), CHANGE)
-    with _as_store_error(other):
+    with as_store_error(other):
         force_to_disk(tree.parent)
         if note.place.get("keep") and marked(other) == OLD:
-            mark(other, OLD, {"successor": _successor(store, name).encode()})
+            mark(other, OLD, {SUCCESSOR: _successor(store, name).encode()})
             kept = store.path(kept_name(name))
             remove_tree(kept)
             os.rename(other, kept)
@@ -238,7 +246,7 @@ def _go_back(store: FileStore, name: str, note: Note) -> None:
     """The old tree stays, or takes its place again; the new one goes. Raises StoreError; may be called again then."""
     tree, other, kept = store.path(name), store.building(name), store.path(kept_name(name))
     write_note(store, name, note.now(UNDOING), CHANGE)
-    with _as_store_error(tree):
+    with as_store_error(tree):
         if note.place.get("from_kept") and kept.exists():
             os.rename(kept, other)
         place(tree, other, OLD)
@@ -249,7 +257,7 @@ def _bring_back(store: FileStore, name: str) -> None:
     """Exchange the tree for the one that was kept. Raises ConfigError when there is none."""
     where = store.location(f"{name}.json")
     try:
-        then = (store.path(kept_name(name)) / INSIDE / "successor").read_text()
+        then = (store.path(kept_name(name)) / INSIDE / SUCCESSOR).read_text()
     except OSError:
         raise ConfigError(
             f"{where}: there is nothing to take back: no change of it was interrupted, and no old slabs were kept"
@@ -257,7 +265,7 @@ def _bring_back(store: FileStore, name: str) -> None:
     if then != _successor(store, name):
         raise ConfigError(f"{where} was changed since the change that could be taken back: there is no way back")
     other = store.building(name)
-    with _as_store_error(other):
+    with as_store_error(other):
         remove_tree(other)
     _go_back(store, name, Note({}, UNDOING, {"from_kept": True}))
 
@@ -269,7 +277,7 @@ def _successor(store: FileStore, name: str) -> str:
 
 def _forget(store: FileStore, name: str, lock: HiddenFolder) -> None:
     """Remove the traces of a change that is over."""
-    with _as_store_error(lock.path):
+    with as_store_error(lock.path):
         for path in lock.path.iterdir():
             path.unlink()
     _forget_note(store, name)
@@ -280,11 +288,3 @@ def _forget_note(store: FileStore, name: str) -> None:
     tree = store.path(name)
     with contextlib.suppress(OSError):
         remove_tree(tree.with_name(f".{tree.name}.change"))
-
-
-@contextlib.contextmanager
-def _as_store_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise store_error("write", Path(error.filename) if error.filename else path, error) from error

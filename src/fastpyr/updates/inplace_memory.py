@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from ..errors import ConfigError
 from ..store import MemoryStore
 from ..store.memory import MemoryStaging
-from .inplace import Change, check_changeable, kept_name, successor
+from .inplace import SUCCESSOR, Change, check_changeable, kept_name, successor
 
 __all__ = ["memory_change", "undo_memory"]
 
@@ -30,7 +30,7 @@ class MemoryChange(Change):
                 present = self._memory.exists(key)
                 # One letter tells what was there from what was not.
                 old[f"{kept}/{'+' if present else '-'}{key}"] = self._memory.get(key) if present else b""
-            old[f"{kept}/successor"] = successor(descriptor, listing).encode()
+            old[f"{kept}/{SUCCESSOR}"] = successor(descriptor, listing).encode()
         self._memory.change(new | old)
 
 
@@ -51,7 +51,7 @@ def undo_memory(store: MemoryStore, name: str) -> bool:
         raise ConfigError(f"{where}: there is nothing to take back: no old slabs were kept")
     listing = f"{name}.list"
     now = successor(store.get(f"{name}.json"), store.get(listing) if store.exists(listing) else None)
-    if store.get(f"{kept}/successor").decode() != now:
+    if store.get(f"{kept}/{SUCCESSOR}").decode() != now:
         raise ConfigError(f"{where} was changed since the change that could be taken back: there is no way back")
     back: dict[str, bytes | None] = dict.fromkeys(found)
     for key in found:

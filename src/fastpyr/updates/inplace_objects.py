@@ -22,7 +22,17 @@ from ..store import MemoryStore, Store, StoreNotFound
 from ..store.claim import Claim
 from ..store.object_staging import ObjectStaging, hidden_name
 from ..store.objects import ObjectStore
-from .inplace import Change, check_changeable, kept_name, other_change, refuse_others, state_of, successor
+from .inplace import (
+    SUCCESSOR,
+    Change,
+    check_changeable,
+    forget_kept,
+    kept_name,
+    other_change,
+    refuse_others,
+    state_of,
+    successor,
+)
 from .note import CHANGE, COMMITTING, DONE, STAGING, UNDOING, Note, forget_note, read_note, write_note
 
 __all__ = ["object_change", "settle_objects", "undo_objects"]
@@ -68,7 +78,8 @@ class ObjectChange(Change):
         """Left without an error, with or without a commit: remove what was staged, and the traces of the work."""
         if self.journal is not None:
             self.journal.close()
-        _forget(self._tray, self.name, lambda: self._objects.finish())
+        committed = self._note.phase != STAGING
+        _forget(self._tray, self.name, self._objects.finish if committed else self._objects.abort)
 
     def leave(self, error: BaseException) -> None:
         """Keep or remove what a failed change has written. Never hides the error."""
@@ -211,7 +222,7 @@ def _settled(tray: ObjectStore, name: str) -> Note | None:
 def _keep(tray: ObjectStore, name: str, written: Collection[str], removed: Collection[str]) -> None:
     """Copy the old slabs that will be replaced or removed, and descriptor and list."""
     kept = kept_name(name)
-    _forget_kept(tray, name)
+    forget_kept(tray, name)
     touched = {*written, *removed}
     there = sorted(touched.intersection(key.removeprefix(f"{name}/") for key in tray.keys(f"{name}/")))
     _copies(tray, ((f"{name}/{key}", f"{kept}/{key}") for key in there))
@@ -265,9 +276,9 @@ def _go_through(tray: ObjectStore, name: str, note: Note) -> None:
         _install(tray, name, NEW)
         write_note(tray, name, note.now(DONE), CHANGE)
     if note.place.get("keep"):
-        tray.put(f"{kept_name(name)}/successor", [_successor(tray, name)])
+        tray.put(f"{kept_name(name)}/{SUCCESSOR}", [_successor(tray, name)])
     else:
-        _forget_kept(tray, name)
+        forget_kept(tray, name)
 
 
 def _go_back(tray: ObjectStore, name: str, note: Note) -> None:
@@ -275,14 +286,14 @@ def _go_back(tray: ObjectStore, name: str, note: Note) -> None:
     write_note(tray, name, note.now(UNDOING), CHANGE)
     _install(tray, name, OLD)
     write_note(tray, name, Note({}, DONE, {"keep": False}), CHANGE)  # of no change: nothing was made
-    _forget_kept(tray, name)
+    forget_kept(tray, name)
 
 
 def _bring_back(tray: ObjectStore, name: str) -> None:
     """Put the slabs back that were kept. Raises ConfigError when there are none."""
     where = tray.location(f"{name}.json")
     try:
-        then = tray.get(f"{kept_name(name)}/successor")
+        then = tray.get(f"{kept_name(name)}/{SUCCESSOR}")
     except StoreNotFound:
         raise ConfigError(
             f"{where}: there is nothing to take back: no change of it was interrupted, and no old slabs were kept"
@@ -297,12 +308,6 @@ def _successor(tray: ObjectStore, name: str) -> bytes:
     return successor(tray.get(f"{name}.json"), listing).encode()
 
 
-def _forget_kept(tray: ObjectStore, name: str) -> None:
-    kept = kept_name(name)
-    tray.delete(f"{kept}/successor")  # first: what is left is not to be brought back
-    tray.delete_all(list(tray.keys(f"{kept}/")))
-
-
 def _forget(tray: ObjectStore, name: str, staged: Callable[[], None]) -> None:
     """Remove the traces of a change that is over, the note last; ``staged`` removes the staged slabs of this run."""
     change = hidden_name(name, "change")
@@ -310,7 +315,7 @@ def _forget(tray: ObjectStore, name: str, staged: Callable[[], None]) -> None:
     tray.delete_all([f"{change}/{MOVED}", f"{change}/descriptor", f"{change}/list"])
     building = hidden_name(name, "building")
     tray.delete_all([key for key in tray.keys(f"{building}/") if "/claim-" not in key[len(building) :]])
-    if not tray.exists(f"{kept_name(name)}/successor"):  # copies of a commit that was not decided
-        _forget_kept(tray, name)
+    if not tray.exists(f"{kept_name(name)}/{SUCCESSOR}"):  # copies of a commit that was not decided
+        forget_kept(tray, name)
     forget_note(tray, name, CHANGE)
     staged()
