@@ -16,10 +16,11 @@ PACKAGE = Path(fastpyr.__file__).parent
 PROJECT = Path(__file__).parents[1]
 # A room may import only from rooms before it, and from itself.
 ORDER = ["frozen", "lazy", "ordered", "errors", "formats", "_native", "grid", "kernels", "encode", "slab", "store"]
-ORDER += ["source", "check", "pyramid", "db", "planning", "engine", "run", "updates", "tiles", "platform", "api", "cli"]
-ORDER += ["__main__"]
+ORDER += ["source", "check", "pyramid", "db", "planning", "engine", "scale", "run", "updates", "tiles", "platform"]
+ORDER += ["api", "cli", "__main__"]
 OPTIONAL = {"sqlalchemy", "psycopg", "pyogrio", "fastapi", "starlette", "uvicorn", "pydantic", "python_multipart"}
 HEAVY = {"rasterio", "pyproj", "numba", "imagecodecs", "isal", "rich", "PIL", "dask", "boto3", "obstore", "swiftclient"}
+HEAVY |= {"distributed"}
 LATE = HEAVY | OPTIONAL | {"numpy", "click"}  # what ``import fastpyr`` alone must not load
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 70

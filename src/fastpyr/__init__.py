@@ -19,6 +19,7 @@ from .errors import (
     SlabError,
     SourceError,
     StoreError,
+    WorkerError,
 )
 
 TYPE_CHECKING = False  # type checkers know better; typing itself takes a while to load
@@ -65,6 +66,7 @@ __all__ = [
     "TileMatrix",
     "TileMatrixSet",
     "VerifyReport",
+    "WorkerError",
     "__version__",
     "build",
     "inject",

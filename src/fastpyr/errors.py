@@ -18,6 +18,7 @@ __all__ = [
     "SlabError",
     "SourceError",
     "StoreError",
+    "WorkerError",
 ]
 
 
@@ -55,6 +56,10 @@ class SlabError(FastpyrError):
 
 class StoreError(FastpyrError):
     """Reading from or writing to storage failed."""
+
+
+class WorkerError(FastpyrError):
+    """Other processes or machines cannot do their part of a build."""
 
 
 class DescriptorError(FastpyrError):

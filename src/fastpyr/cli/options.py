@@ -31,7 +31,11 @@ def build_options(command: Command) -> Command:
             help="jpg, jpg90, png, zip, lzw, pkb or raw. [default: jpg for 3 channels, else png; zip for float32]",
         ),
         click.option("--interpolation", metavar="NAME", help="nn, linear, bicubic or lanczos. [default: bicubic]"),
-        click.option("--parallelization", metavar="N", help="Worker threads. [default: all cores]"),
+        click.option("--parallelization", metavar="N", help="Workers of this machine. [default: all cores]"),
+        click.option(
+            "--executor", metavar="NAME", help="Who works: threads, processes, or dask (a cluster). [default: threads]"
+        ),
+        click.option("--scheduler", metavar="URL", help="Scheduler of a Dask cluster. [default: one is started here]"),
         click.option(
             "--mask",
             is_flag=False,

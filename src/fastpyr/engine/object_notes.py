@@ -24,7 +24,7 @@ from .logbook import log_line, parse_log
 from .records import Part
 from .written import SealedSlab, SlabKey
 
-__all__ = ["ObjectNotes", "read_object_journal"]
+__all__ = ["SCRATCH", "ObjectNotes", "read_object_journal"]
 
 _PACE = 5.0
 """Seconds that a finished slab waits for its line at most: so much work may be lost beyond the slabs in flight."""
@@ -37,7 +37,8 @@ _FAREWELL_SECONDS = 10.0
 
 _LOOK_UP_SECONDS = 0.5
 _THREADS = 8
-_LOG, _SCRATCH = "log-", "scratch-"
+_LOG, SCRATCH = "log-", "scratch-"
+"""Beginnings of the names of objects: lines, and what was kept of a slab."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -107,7 +108,7 @@ class ObjectNotes:
         self._token = os.urandom(4).hex()  # nobody else's object is ever replaced
         self._lines = 0
         self._kept: dict[SlabKey, list[bytes]] = {}
-        self._stored = {key for key in found if key.startswith(f"{folder}{_SCRATCH}")}
+        self._stored = {key for key in found if key.startswith(f"{folder}{SCRATCH}")}
         self._garbage: list[str] = []
         self._safe: set[SlabKey] = set()
         self._queue: deque[_Sealed] = deque()
@@ -198,7 +199,7 @@ class ObjectNotes:
             raise RuntimeError("the journal is closed")
 
     def _scratch(self, slab: SlabKey) -> str:
-        return self._folder + _SCRATCH + "{}-{}-{}".format(*slab)
+        return self._folder + SCRATCH + "{}-{}-{}".format(*slab)
 
     def _log(self, number: int) -> str:
         return f"{self._folder}{_LOG}{self._run:06}-{self._token}-{number:08}"

@@ -82,6 +82,21 @@ class Counter:
             self.resumed_slabs += len(sizes)
             self.bytes += sum(sizes)
 
+    def part(self, blocks: dict[str, int], tiles: int, tile_pixels: int, sizes: list[int], *, resumed: bool) -> None:
+        """Another process has finished so many blocks per level, with so many tiles in slabs of these bytes, in this
+        build or in an earlier one."""
+        with self._lock:
+            for level, count in blocks.items():
+                self._count(level, count, 0, 0)
+            self.tiles += tiles
+            self.pixels += tiles * tile_pixels
+            self.slabs += len(sizes)
+            self.bytes += sum(sizes)
+            if resumed:
+                self.resumed_pixels += tiles * tile_pixels
+                self.resumed_slabs += len(sizes)
+            self._tell()
+
     def tell(self) -> None:
         """Call the listener now."""
         with self._lock:

@@ -11,12 +11,14 @@ from typing import Any
 from ..errors import ConfigError
 from ..formats import Compression, Interpolation, SampleType
 
-__all__ = ["BuildOptions", "as_bool", "as_compression", "as_int", "as_interpolation", "as_nodata"]
+__all__ = ["EXECUTORS", "BuildOptions", "as_bool", "as_compression", "as_int", "as_interpolation", "as_nodata"]
 
 _TRUE = frozenset(("true", "1", "yes", "on"))
 _FALSE = frozenset(("false", "0", "no", "off"))
 _COMPRESSION_ALIASES = {"none": "raw", "jpeg": "jpg", "jpeg90": "jpg90", "deflate": "zip", "packbits": "pkb"}
 _INTERPOLATION_ALIASES = {"nearest": "nn", "bilinear": "linear", "cubic": "bicubic"}
+EXECUTORS = ("threads", "processes", "dask")
+"""Ways to do the work of a build."""
 MAX_SLAB_SIDE = 256
 """Tiles per slab side: 256 x 256 tiles keep the index of one slab within half a mebibyte."""
 
@@ -87,7 +89,7 @@ class BuildOptions:
         width, height: tiles per slab.
         compression: None picks jpg for 3 uint8 channels, png for 1, 2 or 4, zip for float32.
         interpolation: resampling kernel of the levels made from sources.
-        parallelization: worker threads; None uses every core the process may run on.
+        parallelization: worker threads or processes; None uses every core the process may run on.
         mask: write mask slabs.
         srs: coordinate reference system of sources that carry none.
         nodata: one integer for all channels, or one per channel.
@@ -98,6 +100,8 @@ class BuildOptions:
         path_depth: folders of the base-36 slab path.
         resume: keep a record so that an interrupted build can be gone on with, and go on with one.
         read_attempts: how often a part of a source is read before its error counts.
+        executor: ``threads`` of this process, ``processes`` of this machine, or ``dask``: workers of a Dask cluster.
+        scheduler: address of the cluster's scheduler; None starts a cluster on this machine.
     """
 
     tms: str | None = None
@@ -118,6 +122,8 @@ class BuildOptions:
     path_depth: int = 2
     resume: bool = True
     read_attempts: int = 3
+    executor: str = "threads"
+    scheduler: str | None = None
 
     @classmethod
     def parse(cls, **given: Any) -> BuildOptions:
@@ -145,7 +151,7 @@ class BuildOptions:
 
     @property
     def workers(self) -> int:
-        """Number of worker threads."""
+        """Number of worker threads or processes."""
         if self.parallelization is not None:
             return self.parallelization
         if hasattr(os, "sched_getaffinity"):
@@ -164,6 +170,20 @@ def _sample(value: object) -> SampleType:
         return SampleType(word)
     except ValueError:
         raise ConfigError(f"unknown sample format {value!r}: expected uint8 or float32") from None
+
+
+def _executor(value: object) -> str:
+    word = str(value).strip().lower()
+    if word not in EXECUTORS:
+        raise ConfigError(f"unknown executor {value!r}: expected one of {', '.join(EXECUTORS)}")
+    return word
+
+
+def _scheduler(value: object) -> str:
+    word = str(value).strip()
+    if "://" not in word:
+        raise ConfigError(f"--scheduler {word!r}: expected the address of a Dask scheduler, e.g. tcp://10.0.0.1:8786")
+    return word
 
 
 def _gamma(value: object) -> float:
@@ -194,5 +214,7 @@ _PARSERS: dict[str, Any] = {
     "overwrite": lambda v: as_bool("overwrite", v),
     "path_depth": lambda v: as_int("path depth", v, 1, 8),
     "resume": lambda v: as_bool("resume", v),
+    "executor": _executor,
+    "scheduler": _scheduler,
     "read_attempts": lambda v: as_int("read attempts", v, 1, 100),
 }

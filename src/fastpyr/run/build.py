@@ -70,7 +70,8 @@ def build(
         warn: called with one-line warnings.
         options: attributes of BuildOptions (``tms``, ``bottom``, ``top``, ``width``, ``height``, ``compression``,
             ``interpolation``, ``parallelization``, ``mask``, ``srs``, ``nodata``, ``channels``, ``sample_format``,
-            ``gamma``, ``overwrite``, ``path_depth``, ``resume``, ``read_attempts``), as values or as text.
+            ``gamma``, ``overwrite``, ``path_depth``, ``resume``, ``read_attempts``, ``executor``, ``scheduler``), as
+            values or as text.
 
     A build of files into a folder that was interrupted after its first finished slab, in whatever way, goes on from
     there when it is started again with the same sources and options, and ends with the same bytes. With ``resume``
@@ -97,6 +98,10 @@ def build(
     for level in decided.levels:
         check_level_id(level.id)
     try:
+        if decided.options.executor != "threads":
+            from .shared import check_shared
+
+            check_shared(store, pyramid_name, decided)
         for line in _servability(decided) if warn else ():
             warn(line)  # type: ignore[misc]
         if on_plan is not None:
@@ -111,9 +116,14 @@ def build(
 
 
 def _build(place: Workplace, plan: Plan, progress: ProgressCallback | None) -> None:
-    builder = Builder(plan, place.staging, progress, place.journal)
-    run_threads(builder.tasks(), builder.run, builder.worker, plan.options.workers, place.give_up)
-    result = builder.result()
+    if plan.options.executor == "threads":
+        builder = Builder(plan, place.staging, progress, place.journal)
+        run_threads(builder.tasks(), builder.run, builder.worker, plan.options.workers, place.give_up)
+        result = builder.result()
+    else:
+        from .shared import build_shared
+
+        result = build_shared(place, plan, progress)
     if result.limits[0] is None:
         raise SourceError(f"the sources hold no data inside tile matrix set {plan.tms.name}: nothing to build")
     _publish(place, plan, result)

@@ -8,19 +8,21 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import fields
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..errors import SourceError
 from ..planning import Plan
+from ..scale.versions import versions_of
 from ..source import Source
 
-__all__ = ["difference", "fingerprint"]
+__all__ = ["PARTS_FORMAT", "difference", "fingerprint", "unrepeatable"]
+
+PARTS_FORMAT = 1
+"""What the parts of a build leave for each other, and how a plan is cut into them."""
 
 _SCRATCH_FORMAT = 1
-_WITHOUT_EFFECT = {"parallelization", "overwrite", "resume", "read_attempts"}
+_WITHOUT_EFFECT = {"parallelization", "overwrite", "resume", "read_attempts", "executor", "scheduler"}
 """Options that do not change a byte of the result."""
 _DECIDED = {"tms", "bottom", "top", "compression", "nodata", "channels", "sample"}
 """Options that a plan has settled: their outcome counts, not what was asked."""
@@ -53,7 +55,7 @@ def fingerprint(plan: Plan, base: Any = None) -> dict[str, Any] | None:
     }
     facts = {
         "scratch": _SCRATCH_FORMAT,
-        "versions": _versions(with_gdal),
+        "versions": versions_of(with_gdal),
         "options": options,
         "format": [plan.pixel.format.name, plan.pixel.channels, plan.pixel.nodata, plan.block],
         "grid": [plan.tms.name, _digest(json.dumps(plan.tms.to_json(), sort_keys=True))],
@@ -74,6 +76,12 @@ def fingerprint(plan: Plan, base: Any = None) -> dict[str, Any] | None:
     return known
 
 
+def unrepeatable() -> dict[str, Any]:
+    """A fingerprint that no other build ever has."""
+    facts: dict[str, Any] = dict.fromkeys(("options", "format", "grid", "levels"))
+    return {**facts, "once": True, "versions": {}, "sources": [[[["in memory", os.urandom(8).hex(), 0]]]]}
+
+
 def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     """What has changed between two fingerprints that are not equal, in a few words."""
     versions = "it was begun with " + _changes(then.get("versions"), now["versions"], "other versions")
@@ -90,6 +98,8 @@ def difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     if then.get("options") != now["options"]:
         return "it was begun with " + _changes(then.get("options"), now["options"], "other options")
     names = {"format": "tile format", "grid": "tile matrix set", "levels": "levels"}
+    if then.get("parts") != now.get("parts"):
+        return "it was begun with another --executor"
     changed = [text for name, text in names.items() if then.get(name) != now[name]]
     if changed:
         return f"it was begun with another {' and '.join(changed)}"
@@ -116,38 +126,6 @@ def _with_sidecars(files: Iterable[Path]) -> list[Path]:
         beside += [path.with_suffix(end) for end in _STEM_SIDECARS]
         found.update((other, None) for other in beside if other.is_file())
     return list(found)
-
-
-def _versions(with_gdal: bool) -> dict[str, str]:
-    """Versions of what decodes, computes and encodes: others may give other bytes."""
-    import numpy
-    import pyproj
-
-    found = {"fastpyr": __version__, "PROJ": pyproj.proj_version_str, "numpy": numpy.__version__}
-    found |= {package: _version(package) for package in ("imagecodecs", "isal")}
-    if with_gdal:
-        import rasterio
-
-        found["GDAL"] = rasterio.__gdal_version__
-    return found
-
-
-def _version(package: str) -> str:
-    """Version of an installed package, told by the name of the folder of its metadata: reading those takes longer."""
-    spec = find_spec(package)
-    if spec is None:
-        return "unknown"
-    start, end = f"{package}-", ".dist-info"
-    names = os.listdir(Path(spec.origin).parents[1]) if spec.origin else []
-    versions = [name[len(start) : -len(end)] for name in names if name.startswith(start) and name.endswith(end)]
-    if len(versions) == 1:
-        return versions[0]
-    from importlib import metadata
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from ..store import FileStore, MemoryStore, Staging
 from ..store.atomic import store_error
 from ..store.hidden import HiddenFolder, make_parents, remove_empty
 from ..store.staging import FileStaging
-from .workplace import Workplace, check_free, check_same, how_to_go_on
+from .workplace import Workplace, check_free, check_same, how_to_go_on, journal_of
 
 __all__ = ["folder_place", "has_traces"]
 
@@ -28,6 +28,11 @@ class FolderWorkplace(Workplace):
         self._journal = journal
         self._notes = notes
         self.is_placed = placed
+
+    def keys(self) -> tuple[str, str]:
+        folders = self._files.building(self.name), self._files.journal(self.name)
+        tree, scratch = (f"{folder.relative_to(self._files.root).as_posix()}/" for folder in folders)
+        return tree, scratch
 
     def publish(self, overwrite: bool) -> None:
         self._journal.publishing()
@@ -134,7 +139,7 @@ def _place(
     published = state.publishing and not building.exists() and tree.is_dir()
     notes = FolderNotes(folder)
     is_whole = files_are_whole(tree if published else building, state.boot)
-    journal = Journal(notes, plan, {}, state, is_whole)
+    journal = journal_of(notes, plan, {}, state, is_whole)
     if published and journal.is_complete:
         store.mend(name)
         # Nothing will be written: an area on disk would only be one more thing to die over.
@@ -152,7 +157,7 @@ def _new_place(store: FileStore, name: str, plan: Plan, identity: dict[str, Any]
     staging = store.stage(name)
     try:
         notes = FolderNotes(folder)
-        journal = Journal(notes, plan, {"fingerprint": identity})
+        journal = journal_of(notes, plan, {"fingerprint": identity})
         return FolderWorkplace(store, name, staging, journal, notes, placed=False)
     except BaseException:
         with contextlib.suppress(FastpyrError, OSError):

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..engine import Journal, JournalState, ObjectNotes, SealedSlab, read_object_journal
+from ..engine.object_notes import SCRATCH
 from ..errors import FastpyrError, StoreError
 from ..planning import Plan
 from ..store import Store
 from ..store.claim import Claim
 from ..store.object_staging import ObjectStaging
 from ..store.objects import ObjectStore
-from .workplace import Workplace, check_free, check_same, how_to_go_on
+from .workplace import Workplace, check_free, check_same, how_to_go_on, journal_of
 
 __all__ = ["object_place", "object_store", "objects_are_whole"]
 
@@ -43,6 +44,12 @@ class ObjectWorkplace(Workplace):
     def give_up(self) -> None:
         self._notes.refuse()
         self._objects.refuse()
+
+    def keys(self) -> tuple[str, str]:
+        return self._objects.folder, self._tray.journal(self.name) + SCRATCH
+
+    def adopt(self, keys: list[str]) -> None:
+        self._objects.adopt(keys)
 
     def publish(self, overwrite: bool) -> None:
         self._journal.publishing()
@@ -160,7 +167,8 @@ def _place(
     notes = ObjectNotes(store, store.journal(name), staging)
     try:
         about = {"fingerprint": identity, "aside": staging.aside}
-        journal = Journal(notes, plan, about, state, objects_are_whole(store, staging.folder) if state else None)
+        is_whole = objects_are_whole(store, staging.folder) if state else None
+        journal = journal_of(notes, plan, about, state, is_whole)
         staging.adopt(journal.kept_keys)
         return ObjectWorkplace(store, staging, journal, notes, state is not None and state.publishing)
     except BaseException:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..engine import Journal, JournalState
+from ..engine import Journal, JournalState, SealedSlab
+from ..engine.notes import Notes
 from ..errors import ConfigError, FastpyrError
 from ..planning import Plan
 from ..store import FileStore, MemoryStore, Staging, Store
 from ..store.object_staging import hidden_name
-from .fingerprint import difference, fingerprint
+from .fingerprint import PARTS_FORMAT, difference, fingerprint, unrepeatable
 
-__all__ = ["Workplace", "check_free", "check_same", "how_to_go_on", "is_changing", "is_interrupted", "workplace"]
+__all__ = [
+    "Workplace",
+    "check_free",
+    "check_same",
+    "how_to_go_on",
+    "is_changing",
+    "is_interrupted",
+    "journal_of",
+    "workplace",
+]
 
 
 class Workplace:
@@ -48,6 +58,13 @@ class Workplace:
                 self.take_back(keys)
             raise
 
+    def keys(self) -> tuple[str, str]:
+        """Where other processes write: beginnings of the keys in the store of slabs, and of scratch files."""
+        raise NotImplementedError
+
+    def adopt(self, keys: list[str]) -> None:
+        """Other processes have written these slabs."""
+
     def give_up(self) -> None:
         """The build has failed or was stopped: nobody is to wait for a slow store any more."""
 
@@ -70,6 +87,9 @@ def workplace(store: Store, name: str, plan: Plan, base: Any = None) -> Iterator
     """
     options = plan.options
     identity = fingerprint(plan, base) if options.resume and not isinstance(store, MemoryStore) else None
+    if options.executor != "threads":
+        # What parts leave for each other lies in the journal, whether or not a later build can go on with it.
+        identity = (identity or unrepeatable()) | {"parts": PARTS_FORMAT}
     with contextlib.ExitStack() as stack:
         if isinstance(store, FileStore):
             from .folder_place import folder_place
@@ -83,6 +103,21 @@ def workplace(store: Store, name: str, plan: Plan, base: Any = None) -> Iterator
 
             place = stack.enter_context(object_place(object_store(store), name, plan, identity))
         yield place
+
+
+def journal_of(
+    notes: Notes,
+    plan: Plan,
+    about: dict[str, Any],
+    state: JournalState | None = None,
+    is_whole: Callable[[SealedSlab], bool] | None = None,
+) -> Journal:
+    """The journal of a build in one process, or what stands in for it when other processes make the parts."""
+    if plan.options.executor == "threads":
+        return Journal(notes, plan, about, state, is_whole)
+    from ..scale.ledger import Ledger
+
+    return Ledger.standing_in(notes, plan, about, state, is_whole)
 
 
 def check_free(store: Store, name: str, overwrite: bool) -> None:

@@ -67,6 +67,11 @@ class ArraySource:
             has_mask=mask is not None or self._nodata is not None,
         )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of pixels and mask."""
+        return self._pixels.nbytes + (0 if self._mask is None else self._mask.nbytes)
+
     def read(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Pixels, Mask | None]:
         """The window, a view of the array where its last two axes are contiguous. See ``Source.read``."""
         check_window(self.info, x0, y0, x1, y1)

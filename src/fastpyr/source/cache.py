@@ -89,6 +89,9 @@ class ChunkCache:
         self._bytes = 0
         self._reserved = 0
 
+    def __reduce__(self) -> tuple[type[ChunkCache], tuple[int]]:
+        return ChunkCache, (self.max_bytes,)  # an empty one, in another process
+
     @property
     def nbytes(self) -> int:
         """Bytes held now, without chunks that are being decoded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,12 @@ class GdalSource:
         if layout.sequential or block > _LARGE_BLOCK:
             self._turn = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[GdalSource], tuple[Any, ...]]:
+        """For other processes, whose working directory is another one: by absolute paths, nothing being open."""
+        mask_file = None if self._mask_file is None else self._mask_file.absolute()
+        blocks = None if self._blocks is None else replace(self._blocks, path=self._blocks.path.absolute())
+        return GdalSource, (self._path.absolute(), self.info, self._bands, self.layout, mask_file, blocks)
+
     def read(self, x0: int, y0: int, x1: int, y1: int) -> tuple[Pixels, Mask | None]:
         """The window in fresh arrays. See ``Source.read``; errors name the file and the block that failed."""
         check_window(self.info, x0, y0, x1, y1)
@@ -179,6 +186,11 @@ class GdalSource:
                             block = x // cols, y // rows
                             return damaged_block(str(path), block, window, self.info.width, reason or heard[0])
         return undecodable(str(path), whole, known)
+
+    @property
+    def path(self) -> Path:
+        """The file itself."""
+        return self._path
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -68,6 +68,10 @@ class Pack:
         self._readers: Readers | None = None
         self._shapes = [self._chunk_shape(source) for source in sources]
 
+    def __reduce__(self) -> tuple[type[Pack], tuple[Any, ...]]:
+        parts = self.sources, self.rects, self.transform, self._cache, self.channels, self.sample, self._attempt
+        return Pack, parts
+
     @property
     def bounds(self) -> BoundingBox:
         """Envelope in the pack's CRS."""
