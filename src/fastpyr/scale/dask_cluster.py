@@ -32,9 +32,9 @@ def dask_executor(scheduler: str | None, workers: int) -> DaskExecutor:
         raise ConfigError(f"--executor dask needs dask.distributed ({error}): pip install 'fastpyr[dask]'") from error
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is None:
-        # A directory of its own and no dashboard: nothing is left, no port is taken.
+        # Ports that are free: several builds may run at a time.
         cluster = distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=logging.ERROR
         )
         return DaskExecutor(distributed.Client(cluster, set_as_default=False), cluster)
     try:

@@ -10,7 +10,7 @@ homes, reduced pixels do. So a part needs nothing but what the cells inside of i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..engine.written import SlabKey
 from ..planning import AxisLinks, Coverage, Plan
 
-__all__ = ["GROUPING", "BlockKey", "Part", "Parts", "tier_sizes"]
+__all__ = ["GROUPING", "BlockKey", "Part", "Parts", "slabs_along"]
 
 BlockKey = tuple[int, int, int]
 """Level position (finest 0), column and row of a block."""
@@ -64,14 +64,12 @@ class _Axis(NamedTuple):
         return int(self.low[begin]), int(self.high[end - 1])
 
 
-def tier_sizes(slab_blocks: int, slabs: int, cells: int) -> int:
-    """Blocks along a side of the cells of the first tier, when a level of ``slabs`` slabs has slabs of so many blocks
-    along a side; ``cells``: at most so many slabs along a side.
+def slabs_along(slabs: int, most: int) -> int:
+    """Slabs along a side of the smallest cells of a level of so many slabs, at most ``most``.
 
     It depends on nothing but the plan, so that an interrupted build can be gone on with by more or fewer workers.
     """
-    side = 1 if slabs < _FEW_SLABS else 2 if slabs < _MANY_SLABS else 4
-    return slab_blocks * min(side, cells)
+    return min(most, 1 if slabs < _FEW_SLABS else 2 if slabs < _MANY_SLABS else 4)
 
 
 class Parts:
@@ -104,20 +102,18 @@ class Parts:
             self._divide(index, most_slabs)
 
     def _divide(self, family: int, most_slabs: int) -> None:
-        blocks = self._plan.levels[family].blocks
-        slabs = len(blocks.grouped(self._across, self._down))
-        size = tier_sizes(self._across, slabs, most_slabs), tier_sizes(self._down, slabs, most_slabs)
-        sizes, cells = [size], [blocks.grouped(*size)]
+        slabs = self._plan.levels[family].blocks.grouped(self._across, self._down)
+        side = slabs_along(len(slabs), most_slabs)
+        sizes, cells = [(self._across * side, self._down * side)], [slabs.grouped(side, side)]
         while len(cells[-1]) > GROUPING * GROUPING:
-            size = size[0] * GROUPING, size[1] * GROUPING
-            sizes.append(size)
-            cells.append(blocks.grouped(*size))
+            sizes.append((sizes[-1][0] * GROUPING, sizes[-1][1] * GROUPING))
+            cells.append(cells[-1].grouped(GROUPING, GROUPING))
+        root = slabs.grouped(_ROOT, _ROOT)
         if len(cells[-1]) > 1:
             sizes.append((_ROOT, _ROOT))
-            cells.append(blocks.grouped(_ROOT, _ROOT))
+            cells.append(root)
         else:  # a single cell is the root, whatever of it is not there
-            sizes[-1] = (_ROOT, _ROOT)
-            cells[-1] = blocks.grouped(_ROOT, _ROOT)
+            sizes[-1], cells[-1] = (_ROOT, _ROOT), root
         self._sizes[family], self._cells[family] = sizes, cells
 
     def __iter__(self) -> Iterator[Part]:
@@ -167,6 +163,31 @@ class Parts:
             if right // width == column and bottom // height == row:
                 return Part(family, tier, column, row)
         raise AssertionError("a root holds everything")
+
+    def tiers(self, family: int) -> list[Coverage]:
+        """The cells of each tier of a level made from the sources."""
+        return self._cells[family]
+
+    def family(self, level: int) -> int:
+        """The level made from the sources that a level is made from in the end."""
+        return self._family[level]
+
+    def homes(self, level: int, width: int = 1, height: int = 1) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Tier, column and row of the home of every group of ``width`` x ``height`` blocks (its slabs, or its blocks) in
+        the rectangle of a level's planned blocks. Arrays (rows, columns) of groups."""
+        sizes = self._sizes[self._family[level]]
+        tiers, cells = [], []
+        for axis, group, which in zip(self._axes[level], (width, height), (0, 1), strict=True):
+            starts = np.arange(axis.start // group * group, axis.start + len(axis.low), group)
+            first = np.maximum(starts - axis.start, 0)
+            last = np.minimum(starts + group - axis.start, len(axis.low)) - 1
+            low, high = axis.low[first], axis.high[last]
+            lengths = np.array([size[which] for size in sizes])[:, None]
+            cells.append(low // lengths)
+            tiers.append(np.argmax(low // lengths == high // lengths, axis=0))
+        tier = np.maximum(tiers[0][None, :], tiers[1][:, None])
+        columns = np.arange(tier.shape[1])[None, :]
+        return tier, cells[0][tier, columns], cells[1][tier, np.arange(tier.shape[0])[:, None]]
 
     def made(self, part: Part) -> Coverage | None:
         """The blocks that a part makes from the sources; None when it makes none."""

@@ -13,9 +13,13 @@ from ..errors import ConfigError, StoreError
 from ..frozen import frozen
 from ..store import Chunk, FileStore, Store, StoreNotFound, open_location
 from ..store.layout import Layout
+from ..store.uploads import Uploads
 
 __all__ = ["BuildEndedError", "Site", "SiteStaging", "Watch", "read_shared", "remove_keys", "site_of", "token"]
 
+_UPLOAD_THREADS = 4
+_UPLOAD_BYTES = 64 << 20
+_PATIENCE = 10.0
 _LOOK_SECONDS = 1.0
 """How long a worker trusts that its build goes on."""
 
@@ -78,17 +82,35 @@ class Watch:
 
 
 class SiteStaging:
-    """What a Builder in a worker takes for its staging area. Objects are whole or absent, the same whoever writes."""
+    """What a Builder in a worker takes for its staging area. Objects are whole or absent, the same whoever writes.
+
+    Those of object storage travel while the worker goes on; ``settle`` waits for them.
+    """
 
     def __init__(self, store: Store, site: Site, watch: Watch) -> None:
         self.layout: Layout = store.layout
         self._store = store
         self._tree = site.tree
         self._watch = watch
+        put_bytes = getattr(store, "put_bytes", None)
+        self._uploads = None if put_bytes is None else Uploads(put_bytes, _UPLOAD_THREADS, _UPLOAD_BYTES, _UPLOAD_BYTES)
 
     def put(self, key: str, chunks: Sequence[Chunk]) -> None:
         self._watch.check()
-        self._store.put(self._tree + key, chunks)
+        if self._uploads is None:
+            self._store.put(self._tree + key, chunks)
+        else:
+            self._uploads.submit(self._tree + key, chunks)
+
+    def settle(self) -> None:
+        """Wait until all is written. Raises StoreError."""
+        if self._uploads is not None:
+            self._uploads.wait()
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._uploads is not None:
+            self._uploads.close(cancel=True, patience=_PATIENCE)
 
 
 def read_shared(site: Site, key: str) -> bytes:

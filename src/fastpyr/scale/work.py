@@ -30,7 +30,7 @@ from .outcome import Given, Outcome
 from .parts import BlockKey, Part, Parts
 from .site import Site, SiteStaging, Watch
 
-__all__ = ["Bench", "outcome_key", "records_key", "run_task"]
+__all__ = ["Bench", "PartBuilder", "PartLog", "outcome_key", "records_key", "run_task", "scratch_name"]
 
 _NOWHERE = SlabSum()
 
@@ -50,7 +50,7 @@ def scratch_name(key: tuple[str, str, str]) -> str:
     return "-".join(key)
 
 
-class _PartLog:
+class PartLog:
     """What a Builder takes for its journal: it says what belongs to the part, and keeps what others need of it."""
 
     def __init__(self, plan: Plan, parts: Parts, store: Store, site: Site) -> None:
@@ -147,10 +147,10 @@ class _PartLog:
         return outcome
 
 
-class _PartBuilder(Builder):
+class PartBuilder(Builder):
     """A Builder that makes the blocks of one part, and leaves for others what their blocks need."""
 
-    def __init__(self, plan: Plan, staging: SiteStaging, log: _PartLog) -> None:
+    def __init__(self, plan: Plan, staging: SiteStaging, log: PartLog) -> None:
         self._log = log
         super().__init__(plan, cast("Staging", staging), None, cast("Journal", log))
 
@@ -197,44 +197,46 @@ class Bench:
     """All that a worker keeps from one part of a build to the next. For one thread at a time."""
 
     def __init__(self, paper: JobPaper) -> None:
-        plan = open_job(paper)
-        self.store = paper.site.open()
-        self.watch = Watch(self.store, paper.site.scratch + paper.key)
-        self.parts = Parts(plan)
-        self.plan = plan
+        self.plan = plan = open_job(paper)
         self._site = paper.site
-        self._log = _PartLog(plan, self.parts, self.store, paper.site)
-        self._builder = _PartBuilder(plan, SiteStaging(self.store, paper.site, self.watch), self._log)
+        self._store = paper.site.open()
+        self._watch = Watch(self._store, paper.site.scratch + paper.key)
+        self._staging = SiteStaging(self._store, paper.site, self._watch)
+        self._parts = Parts(plan)
+        self._log = PartLog(plan, self._parts, self._store, paper.site)
+        self._builder = PartBuilder(plan, self._staging, self._log)
         self._worker = self._builder.worker()
 
     def make(self, task: Task) -> Outcome:
         """Make a part. Raises FastpyrError."""
         begun = time.monotonic()
-        self.watch.check()
+        self._watch.check()
         known = self._known(task.part)
         if known is not None:
             return known
         log, builder = self._log, self._builder
         log.begin(task.part, task.inputs)
-        builder.expect(self.parts, task.part)
+        builder.expect(self._parts, task.part)
         for source, _ in task.inputs:
-            self.watch.check()
+            self._watch.check()
             builder.run(SealedSlab(cast("SlabKey", source), None, 0, (), _NOWHERE), self._worker)
-        for block in self.parts.source_blocks(task.part):
-            self.watch.check()
+        for block in self._parts.source_blocks(task.part):
+            self._watch.check()
             builder.run(block, self._worker)
         builder.forget_slabs()
+        self._staging.settle()
         return log.leave(time.monotonic() - begun)
 
     def _known(self, part: Part) -> Outcome | None:
         """What an earlier attempt at a part has finished."""
         try:
-            return Outcome.of(self.store.get(self._site.scratch + scratch_name(outcome_key(part))))
+            return Outcome.of(self._store.get(self._site.scratch + scratch_name(outcome_key(part))))
         except (StoreNotFound, ValueError):
             return None
 
     def close(self) -> None:
         """Close all files."""
+        self._staging.close()
         for mosaic in self.plan.mosaics:
             mosaic.close()
 
