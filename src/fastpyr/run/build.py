@@ -75,7 +75,8 @@ def build(
 
     A build of files into a folder that was interrupted after its first finished slab, in whatever way, goes on from
     there when it is started again with the same sources and options, and ends with the same bytes. With ``resume``
-    false, and with sources in memory, it starts anew and keeps no record.
+    false, and with sources in memory, it starts anew and keeps no record. With an ``executor`` other than ``threads``
+    parts of the build are made by other processes, with the same bytes: see ``fastpyr.scale``.
 
     Raises:
         FastpyrError: one line naming the file, level or option and the cure. Nothing is left under a final name; an
@@ -98,7 +99,7 @@ def build(
     for level in decided.levels:
         check_level_id(level.id)
     try:
-        if decided.options.executor != "threads":
+        if decided.options.executor != "threads" or decided.options.scheduler is not None:
             from .shared import check_shared
 
             check_shared(store, pyramid_name, decided)

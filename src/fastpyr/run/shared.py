@@ -22,10 +22,10 @@ def check_shared(store: Store, name: str, plan: Plan) -> None:
     from ..scale.job import check_portable
     from ..scale.site import site_of
 
-    if isinstance(store, MemoryStore):
-        site_of(store, name, "", "")
     if plan.options.scheduler is not None and plan.options.executor != "dask":
         raise ConfigError(f"--scheduler is for --executor dask, not for {plan.options.executor}")
+    if isinstance(store, MemoryStore):
+        site_of(store, name, "", "")
     check_portable(plan)
 
 

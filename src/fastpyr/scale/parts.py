@@ -173,8 +173,8 @@ class Parts:
         return self._family[level]
 
     def homes(self, level: int, width: int = 1, height: int = 1) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Tier, column and row of the home of every group of ``width`` x ``height`` blocks (its slabs, or its blocks) in
-        the rectangle of a level's planned blocks. Arrays (rows, columns) of groups."""
+        """Tier, column and row of the home of every group of ``width`` x ``height`` blocks (slabs, or blocks) in the
+        rectangle of a level's planned blocks. Arrays (rows, columns) of groups."""
         sizes = self._sizes[self._family[level]]
         tiers, cells = [], []
         for axis, group, which in zip(self._axes[level], (width, height), (0, 1), strict=True):

@@ -67,6 +67,8 @@ def update(
     mode = _mode(mode or Mode.SLINK)
     old = open_inventory(base)
     settled = inherited_options(old.descriptor, options)
+    if settled.executor != "threads":
+        raise ConfigError(f"--executor {settled.executor} is for new pyramids: update with --executor threads")
     target = descriptor_path(descriptor, name)
     if target is None:
         raise ConfigError("no descriptor: say where the new <name>.json goes")
