@@ -121,6 +121,22 @@ def test_death_at_every_step(tmp_path: Path, job: str) -> None:
         site.clear()
 
 
+def test_slabs_beside_whole_slabs_without_data(tmp_path: Path) -> None:
+    # Blocks above a slab that is empty are finished with it, long before the slab of theirs that holds others too.
+    import rasterio
+
+    site = Site(tmp_path, "nested", side=900, bottom="21")
+    with rasterio.open(site.source, "r+") as file:
+        pixels = file.read()
+        pixels[:, :, :640] = 0
+        file.write(pixels)
+    site.expected = reference(site.source, site.target, "nested", bottom="21")
+    for slabs in range(1, 12):
+        interrupted_after(site, slabs)
+        site.finish()
+        site.clear()
+
+
 @pytest.mark.parametrize("job", ["png mask", "decimated"])
 def test_death_at_every_step_of_a_replacement(tmp_path: Path, job: str) -> None:
     site = Site(tmp_path, job, side=300, overwrite=True)

@@ -150,8 +150,11 @@ class Journal:
             yield file
 
     def keep(self, home: SlabKey, record: Record, scratch: Scratch) -> None:
-        """Write down what a block at home in a slab gives to others. Raises StoreError."""
-        if not record.present.any() and (not isinstance(record, Gift) or record.pixels is None):
+        """Write down what a block at home in a slab gives to others. Raises StoreError.
+
+        Tiles count even when there are none: the slab that they lie in waits for each of its blocks.
+        """
+        if isinstance(record, Gift) and record.pixels is None and not record.present.any():
             return
         parts, size, crc = pack(record, scratch)
         total = self._opened(home).scratch
