@@ -1,4 +1,4 @@
-"""The application: the routes of the API under ``/api``, ``/token``, and the documentation at ``/docs``.
+"""The application: the routes of the API under ``/api``, ``/token``, and the pages.
 
 Tiles are answered before all routes (``tiles``). What serves pages adds a router of its own to ``_ROUTERS``;
 ``request.app.state.entrepot`` is the platform.
@@ -7,11 +7,9 @@ Tiles are answered before all routes (``tiles``). What serves pages adds a route
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from importlib import resources
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header
-from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -19,7 +17,7 @@ from .. import __version__
 from ..platform.entrepot import Entrepot
 from ..tiles.catalogue import Catalogue
 from ..tiles.service import TileService
-from . import processings, publication, statics, uploads
+from . import pages, processings, publication, statics, uploads
 from .access import Access
 from .common import ERRORS, handlers, known_datastore
 from .fast import FastTiles
@@ -29,9 +27,6 @@ from .tiles import StoredCatalogue, TileRoutes, TileSettings
 __all__ = ["create_app", "create_tile_app"]
 
 DEFAULT_MAX_UPLOAD = 64 << 30
-_STATIC = {".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css"}
-
-pages = APIRouter(include_in_schema=False)
 
 
 def _with_credentials(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
@@ -51,7 +46,7 @@ def _api() -> APIRouter:
     return api
 
 
-_ROUTERS = (statics.token_router, _api(), pages)
+_ROUTERS = (statics.token_router, _api(), pages.router)
 
 
 class _App(FastAPI):
@@ -105,7 +100,7 @@ def create_tile_app(
 ) -> FastAPI:
     """The tile services and the pages alone, without a platform; arguments as of ``create_app``."""
     access = access or Access()
-    app = _bare(access, (statics.token_router, pages))
+    app = _bare(access, (statics.token_router, pages.router))
     _serve_tiles(app, TileService(catalogue), tiles or TileSettings(access), hosts)
     app.add_middleware(Guard, hosts=hosts, max_upload=0)
     return app
@@ -125,28 +120,3 @@ def _bare(access: Access, routers: Sequence[APIRouter]) -> FastAPI:
     for router in routers:
         app.include_router(router)
     return app
-
-
-@pages.get("/")
-def index() -> Response:
-    return RedirectResponse("/docs")
-
-
-@pages.get("/docs")
-def docs() -> Response:
-    """The documentation, without anything from elsewhere: it works offline."""
-    return _static("docs.html")
-
-
-@pages.get("/static/{name}")
-def static(name: str) -> Response:
-    return _static(name)
-
-
-def _static(name: str) -> Response:
-    folder = resources.files(__package__).joinpath("static")
-    known = {item.name for item in folder.iterdir()}
-    kind = _STATIC.get("." + name.rpartition(".")[2])
-    if name not in known or kind is None:
-        raise HTTPException(404, "no such page")
-    return Response(folder.joinpath(name).read_bytes(), media_type=kind)
