@@ -69,7 +69,7 @@ def _parameter(name: str, description: str, schema: Json) -> Json:
 
 LIST_PARAMETERS: Json = {
     "parameters": [
-        _parameter("page", "Page, counted from 1", {"type": "integer", "minimum": 1, "default": 1}),
+        _parameter("page", "Page, counted from 1", {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1}),
         _parameter("limit", "Items per page", {"type": "integer", "minimum": 1, "maximum": 10000, "default": 10}),
         _parameter("fields", "Attributes to show, repeated or joined by commas; _id always comes", {"type": "string"}),
         _parameter("sort", "attribute,asc or attribute,desc", {"type": "string"}),
