@@ -53,9 +53,9 @@ def world(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     """Two deliveries that look different, and pyramids of them in two grids."""
     from rasterio.io import MemoryFile
 
-    base = tiff(1100)
+    base = tiff(800)
     with MemoryFile(base) as memory, memory.open() as source:
-        flat = np.full((3, 1100, 1100), 40, np.uint8)
+        flat = np.full((3, 800, 800), 40, np.uint8)
         profile = source.profile
     with MemoryFile() as memory:
         with memory.open(**profile) as out:
@@ -235,7 +235,7 @@ def test_address_brings_back_what_was_seen(world: World, visit: Visit) -> None:
     visit.page.goto("about:blank")
     visit.page.goto(link)
     again = settled(visit, "address-again")
-    assert (np.abs(middle(visit, again, 700) - middle(visit, first, 700)) <= 2).all()
+    assert np.abs(middle(visit, again, 700) - middle(visit, first, 700)).mean() < 0.5
 
 
 def test_names_are_texts(world: World, visit: Visit) -> None:

@@ -18,6 +18,7 @@ export function browser(main, kind) {
   let detail = null;
   let items = [];
   let total = 0;
+  let isKnown = false;
   let limit = PAGE;
 
   const count = h("span", { class: "count" });
@@ -41,6 +42,7 @@ export function browser(main, kind) {
   }
 
   function draw() {
+    if (!isKnown) return;
     const found = items.filter((item) => kind.name(item).toLowerCase().includes(wanted));
     count.textContent = total ? plural(total, kind.one, kind.many) : "";
     more.hidden = items.length >= total;
@@ -86,6 +88,7 @@ export function browser(main, kind) {
   async function look() {
     const found = await list(kind.path, { page: 1, limit, sort: "creation,desc" });
     ({ items, total } = found);
+    isKnown = true;
     draw();
     await drawDetail();
     return items.some(kind.isBusy) ? 0.7 : 4;
