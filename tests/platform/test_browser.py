@@ -223,6 +223,31 @@ def test_swipe(world: World, visit: Visit) -> None:
     divider.wait_for(state="hidden")
 
 
+def test_elevations(world: World, visit: Visit) -> None:
+    """Values between the chosen ones are gray, nodata is transparent; the address knows."""
+    from rasterio.io import MemoryFile
+
+    ramp = np.tile(np.linspace(100, 300, 600, dtype=np.float32), (600, 1))
+    ramp[:20] = -9999
+    with MemoryFile(tiff(600)) as memory, memory.open() as source:
+        profile = {**source.profile, "count": 1, "dtype": "float32", "nodata": -9999}
+    with MemoryFile() as memory:
+        with memory.open(**profile) as out:
+            out.write(ramp, 1)
+        upload = world.server.deliver("DEM", {"dem.tif": bytes(memory.read())})
+    world.server.checked(upload)
+    made = world.server.launched(upload, "DEM", tms="LAMB93_50cm", compression="zip", interpolation="nn", top="15")
+    id = world.server.ended(made)["output"]["stored_data"]["_id"]
+    visit.open(f"map/{id}?x=920150&y=6564850&r=0.5")
+    visit.page.get_by_label("Black from").fill("150")
+    visit.page.get_by_label("White from").fill("250")
+    visit.page.keyboard.press("Tab")
+    wait_until(lambda: visit.page.url, lambda url: "low=150&high=250" in url)
+    rows = middle(visit, settled(visit, "elevations"))[100:190].mean(axis=(0, 2))
+    wanted = (np.linspace(100, 300, 600)[200:400] - 150) * 2.55
+    assert np.quantile(np.abs(rows - wanted), 0.95) < 4  # but for the outline of the tile
+
+
 def test_address_brings_back_what_was_seen(world: World, visit: Visit) -> None:
     address, _ = place(world, "BRIGHT_PM", grid=1, o=40)
     visit.open(address)

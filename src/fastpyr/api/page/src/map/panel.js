@@ -28,6 +28,7 @@ export function panel(pyramid, pyramids, state, actions, pointerNode) {
     return box;
   }
 
+  const values = pyramid.range && rangeFields(pyramid.range, actions.setRange);
   const node = h("aside", { class: "panel", "aria-label": "Map options" },
     h("div", { class: "block" }, first,
       h("button", { class: "quiet", type: "button", id: "fit", on: { click: actions.fit } }, icon("fit"), "Fit to extent")),
@@ -35,6 +36,7 @@ export function panel(pyramid, pyramids, state, actions, pointerNode) {
       h("label", { class: "tick" }, grid, h("span", {}, "Tile grid")),
       h("label", { class: "tick" }, mask, h("span", {}, pyramid.mask ? "Nodata mask" : "Nodata mask (it has none)")),
       h("label", {}, h("span", { class: "line" }, "Opacity", shown), opacity),
+      values?.node,
       h("label", {}, "Compare with", second)),
     h("div", { class: "block" }, pointerNode),
     h("div", { class: "block" }, h("h3", {}, "Levels"), h("div", { class: "levels" }, steps)),
@@ -53,9 +55,30 @@ export function panel(pyramid, pyramids, state, actions, pointerNode) {
       opacity.value = Math.round(state.opacity * 100);
       shown.textContent = `${opacity.value} %`;
       second.value = state.second || "";
+      values?.follow();
     },
     level(z) {
       steps.forEach((step, i) => (i === z ? step.setAttribute("aria-current", "true") : step.removeAttribute("aria-current")));
+    },
+  };
+}
+
+/** From which value to which one pixels go from black to white. */
+function rangeFields(range, set) {
+  const [low, high] = ["low", "high"].map((id) =>
+    h("input", { type: "number", step: "any", id, placeholder: "auto", "aria-label": `${id === "low" ? "Black" : "White"} from`, on: { change } }));
+  function change() {
+    const [from, to] = [low, high].map((field) => (field.value === "" ? null : Number(field.value)));
+    const isWrong = from !== null && to !== null && from >= to;
+    high.setCustomValidity(isWrong ? "White must be above black." : "");
+    high.reportValidity();
+    if (!isWrong) set(...((from === null) === (to === null) ? [from, to] : [null, null]));
+  }
+  return {
+    node: h("div", { class: "range" }, h("span", {}, "Values from black to white"), low, high),
+    follow() {
+      low.value = range.low ?? "";
+      high.value = range.high ?? "";
     },
   };
 }

@@ -18,15 +18,18 @@ export async function openPyramid(id) {
   const projection = projectionOf(about.crs, tms.proj4);
   const direct = /\.(jpe?g|png)$/.exec(new URL(document.tiles[0], location.href).pathname);
   const at = (kind) => (z, x, y) => `${root}/${kind}${encodeURIComponent(levels[z].id)}/${x}/${y}`;
+  const range = about.format.endsWith("FLOAT32") ? { low: null, high: null } : null;
+  const stretched = () => (range?.low != null && range.high != null ? `?min=${range.low}&max=${range.high}` : "");
   return {
     id,
+    range, // of values, from black to white; null for pixels that are pictures already
     name: document.name,
     about,
     levels,
     projection,
     extent: about.bounds,
     grid: gridOf(levels, about.bounds),
-    tile: direct ? (z, x, y) => at("")(z, x, y) + direct[0] : (z, x, y) => `${at("view/")(z, x, y)}.png`,
+    tile: direct ? (z, x, y) => at("")(z, x, y) + direct[0] : (z, x, y) => `${at("view/")(z, x, y)}.png${stretched()}`,
     mask: about.masks ? (z, x, y) => `${at("mask/")(z, x, y)}.png` : null,
     facts: at("facts/"),
   };

@@ -39,7 +39,7 @@ export function stage(main, pyramid, pyramids, query) {
   let gridOverlay = null;
   let maskOverlay = null;
 
-  const actions = { fit, toLevel, setGrid, setMask, setOpacity, compare };
+  const actions = { fit, toLevel, setGrid, setMask, setOpacity, setRange, compare };
   const side = panel(pyramid, pyramids, state, actions, pointer.node);
   main.append(h("div", { class: "stage" }, target, pointer.coordinates), side.node);
   map.setTarget(target);
@@ -75,6 +75,14 @@ export function stage(main, pyramid, pyramids, query) {
   function setOpacity(value) {
     state.opacity = value;
     pixels.setOpacity(value);
+    remember();
+  }
+
+  /** Values that are black and white; null: as the server finds good. */
+  function setRange(low, high) {
+    if (!pyramid.range || (pyramid.range.low === low && pyramid.range.high === high)) return;
+    Object.assign(pyramid.range, { low, high });
+    pixels.getSource().setKey(`${low} to ${high}`); // tiles with another key are loaded anew
     remember();
   }
 
@@ -114,6 +122,7 @@ export function stage(main, pyramid, pyramids, query) {
     if (state.grid) words.grid = 1;
     if (state.mask) words.mask = 1;
     if (state.opacity < 1) words.o = Math.round(state.opacity * 100);
+    if (pyramid.range?.low != null) Object.assign(words, pyramid.range);
     if (state.second) Object.assign(words, { with: state.second, at: Math.round(divider.part * 100) });
     history.replaceState(null, "", link("map", pyramid.id, words));
   }
@@ -128,6 +137,8 @@ export function stage(main, pyramid, pyramids, query) {
       fit();
     }
     setOpacity(words.has("o") ? Math.min(1, Math.max(0, Number(words.get("o")) / 100 || 0)) : 1);
+    const [low, high] = ["low", "high"].map((key) => (words.has(key) ? Number(words.get(key)) : NaN));
+    if (low < high) setRange(low, high);
     setGrid(words.has("grid"));
     setMask(words.has("mask"));
     if (words.has("at")) divider.set(Number(words.get("at")) / 100 || 0);
