@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interruptions import Steps
+from interruptions import Steps, moments
 from stored_pyramids import contents
 
 import fastpyr
@@ -55,11 +57,17 @@ class Changed:
         self.name = key.removesuffix(".json")
         self.options = {**OPTIONS, "mask": True, **options}
         fastpyr.build(source(900), self.uri, top="14", **self.options)
-        new = f"mem://changes-{id(self)}/{key.rpartition('/')[2]}"
+        new = f"mem://changes-{os.urandom(6).hex()}/{key.rpartition('/')[2]}"
         fastpyr.build(source(1300), new, top="15", **self.options)
         self.old = contents(self.uri)
         self.new = contents(new)
         self._prepare(fastpyr.open(new))
+        here = fastpyr.open(self.uri)
+        self.limits = {
+            "old": {level.id: level.limits for level in here.levels},
+            "new": {level.id: level.limits for level in fastpyr.open(new).levels},
+        }
+        self.corner = here.levels[0].limits.min_col, here.levels[0].limits.min_row
 
     def _prepare(self, new: fastpyr.Pyramid) -> None:
         layout = self.store.layout
@@ -99,15 +107,18 @@ class Changed:
             change.commit(sorted(self.slabs), sorted(self.removed), self.listing, self.descriptor)
         return True
 
-    def seen(self) -> str:
+    def seen(self, verify: bool = True) -> str:
         """What an independent reader sees: ``old`` or ``new``, every slab, tile limits and all."""
         pyramid = fastpyr.open(self.uri)
         found = contents(self.uri)
         limits = {level.id: level.limits for level in pyramid.levels}
+        assert pyramid.tile_bytes(LEVEL, *self.corner) is not None
         which = "old" if found == self.old else "new" if found == self.new else "a mix"
-        report = pyramid.verify(all_tiles=True)
-        assert report.ok, (which, report.findings[:3])
-        return which if limits.keys() == {ref.level for ref in found} else f"{which}, other levels"
+        if verify:
+            report = pyramid.verify(all_tiles=True)
+            assert report.ok, (which, report.findings[:3])
+        assert limits == self.limits[which], which
+        return which
 
     def build(self, **options: Any) -> bool:
         """The same, with slabs from a build that can be gone on with."""
@@ -123,10 +134,14 @@ class Changed:
 
 
 class ChangeSteps(Steps):
-    """Counts links and exchanges too."""
+    """Counts links and exchanges too; ``log`` has the operations' names."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.log: list[str] = []
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[Steps]:
+    def watched(self) -> Iterator[ChangeSteps]:
         real = exchange._exchanged
         try:
             exchange._exchanged = self._stand_in("exchange", real)
@@ -134,3 +149,34 @@ class ChangeSteps(Steps):
                 yield self
         finally:
             exchange._exchanged = real
+
+    def _stand_in(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        step = super()._stand_in(name, function)
+
+        def logged(*args: Any, **kwargs: Any) -> Any:
+            self.log.append(name)
+            return step(*args, **kwargs)
+
+        return logged
+
+    def moments(self) -> list[int]:
+        """Steps to die at: all around the exchange, and some before and after it; see ``interruptions.moments``."""
+        first = self.log.index("symlink")
+        around = range(first - 5, min(first + 15, self.count))
+        return sorted({*around, *moments(self.count, 2, last=2)})
+
+
+class Saved:
+    """What is in a folder, to be had again."""
+
+    def __init__(self, folder: Path, aside: Path) -> None:
+        self.folder = folder
+        self._aside = aside
+        shutil.copytree(folder, aside, symlinks=True)
+
+    def again(self) -> None:
+        shutil.rmtree(self.folder)
+        shutil.copytree(self._aside, self.folder, symlinks=True)
+
+    def forget(self) -> None:
+        shutil.rmtree(self._aside)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from changes import ChangeSteps, source
 from interruptions import DEAD, JOBS, die, in_a_process, make_source, moments, tree
+from object_builds import use
+from object_servers import ObjectServer
 from stored_pyramids import Clusters, contents
 
 import fastpyr
@@ -171,6 +178,37 @@ def test_finished_work_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert contents(tmp_path / "X.json") == expected
     assert before > 4
     assert len(blocks) < len(set(blocks)) + 4
+
+
+KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "3"))
+"""Random moments at which a real command is killed; 100 for a full proof."""
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_real_command_killed_at_random_moments(
+    kind: str, tmp_path: Path, moto: ObjectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL: old or new for whoever reads then; the same command finishes the work."""
+    use(monkeypatch, moto.environment())
+    uri = str(tmp_path / "X.json") if kind == "folder" else f"s3://{moto.bucket()}/X.json"
+    build(uri)
+    old = contents(uri)
+    dice = random.Random(11)
+    command = [sys.executable, "-m", "fastpyr", "rebuild-top", uri, "--from-level", "18"]
+    for number in range(2 * KILLS):
+        gamma = ["--gamma", "2" if number % 2 == 0 else "1"]
+        process = subprocess.Popen([*command, *gamma], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(dice.uniform(0.3, 1.5))
+        process.kill()
+        process.wait()
+        seen = contents(uri)
+        done = subprocess.run([*command, *gamma], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        new = contents(uri)
+        assert new != old
+        assert seen in (old, new)
+        old = new
+    assert fastpyr.open(uri).verify().ok
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from .delete import Deletion, delete_pyramid, prepare_deletion
 from .inventory import Inventory, open_inventory
 from .linkers import Linker, find_linkers
 from .merge import MergeGroup, MergeResult, merge_pyramids
+from .rebuild import rebuild_top
 
 __all__ = [
     "CopyResult",
@@ -21,4 +22,5 @@ __all__ = [
     "merge_pyramids",
     "open_inventory",
     "prepare_deletion",
+    "rebuild_top",
 ]

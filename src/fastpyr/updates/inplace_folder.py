@@ -142,8 +142,7 @@ def undo_folder(store: FileStore, name: str) -> bool:
                 remove_tree(store.building(name))
             taken_back = False
         else:
-            if note is not None:
-                _go_through(store, name, note)
+            _settled(store, name, lock)
             _bring_back(store, name)
             taken_back = True
         _forget(store, name, lock)

@@ -147,8 +147,7 @@ def undo_objects(store: Store, name: str) -> bool:
         if note is not None and note.phase in (COMMITTING, UNDOING):
             _go_back(tray, name, note)
         elif note is None or note.phase == DONE:
-            if note is not None:
-                _go_through(tray, name, note)
+            _settled(tray, name)
             _bring_back(tray, name)
             decided = True
         _forget(tray, name, lambda: None)
