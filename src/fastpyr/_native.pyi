@@ -275,6 +275,13 @@ class JpegEncoder:
         the GIL for all of them.
         """
 
+# --- inflate ---------------------------------------------------------------------------------------------------
+
+def inflate_two(first: Buffer, first_out: Buffer, second: Buffer, second_out: Buffer) -> tuple[int, int]:
+    """Fills contiguous bytes from a zlib stream each, both at once: numbers of bytes written. -1 for a stream that zlib
+    would refuse, and for one of more bytes than there is room for; what is left in its memory means nothing then.
+    Bytes after the checksum are not looked at."""
+
 # --- deflate ---------------------------------------------------------------------------------------------------
 
 def crc32(data: bytes | Buffer, value: int = 0) -> int:

@@ -344,3 +344,25 @@ def test_memory_of_a_thread_is_bounded(write):
     source = open_source(write("a.tif", pixels, compress="deflate", blockysize=1800))
     source.read(0, 0, 2000, 1800)
     assert sum(kept.nbytes for kept in direct._buffers.of.values()) <= 2 * direct._KEPT
+
+
+@pytest.mark.parametrize("layout", [{"tiled": True, "blockxsize": 256, "blockysize": 256}, {"blockysize": 90}])
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_dense_blocks_are_read_two_at_once(tmp_path, layout, broken):
+    """Noise: streams as long as the pixels. One of three is damaged in another file, and named."""
+    pixels = np.random.default_rng(7).normal(128, 25, (256, 700, 3)).astype(np.uint8)
+    path = tmp_path / "dense.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=700, height=256, count=3, dtype="uint8", compress="deflate", predictor=2,
+        crs="EPSG:2154", transform=rasterio.transform.from_origin(6e5, 6.6e6, 1, 1), **layout,
+    ) as file:  # fmt: skip
+        file.write(pixels.transpose(2, 0, 1))
+    check(path)
+    with tifffile.TiffFile(path) as tiff:
+        start, size = tiff.pages[0].dataoffsets[broken], tiff.pages[0].databytecounts[broken]
+    data = bytearray(path.read_bytes())
+    data[start + size // 2] ^= 0xFF
+    path.write_bytes(data)
+    blocks = blocks_of(path)
+    with pytest.raises(SourceError, match=r"dense\.tif: block .*damaged deflate data|dense\.tif.*deflate"):
+        blocks.read(0, 0, np.empty_like(pixels))

@@ -59,8 +59,14 @@ _CODECS = {_NONE: "", 8: "deflate", 32946: "deflate", 50000: "zstd"}
 """Compression tags. LZW is not faster than in GDAL; JPEG is, fivefold, but damage could not be told from pixels."""
 _SLACK = 1 << 16
 """Bytes by which a compressed block may exceed its pixels."""
+_DENSE = 0.5
+"""Compressed bytes by a byte of pixels from which streams are mostly literals."""
 _KEPT = 8 << 20
 """Bytes of a buffer that a thread keeps for its next block."""
+
+
+_Two = tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.uint8] | None]
+"""Unpacked bytes of two blocks, where they are known."""
 
 
 class _File:
@@ -136,11 +142,33 @@ class TiffBlocks:
             for row in range(top, end, step):
                 count = step if self.across == 1 else last - first + 1
                 places = self._places(file, row * self.across + first, count)
+                lines: _Two = (None, None)
                 for n, (offset, size) in enumerate(places):
                     column, line = (first, row + n) if self.across == 1 else (first + n, row)
-                    if not self._block(file, column, line, offset, size, x0, y0, out):
+                    if n % 2 == 0:
+                        lines = self._two(file, line, places[n : n + 2])
+                    if not self._block(file, column, line, offset, size, x0, y0, out, lines[n % 2]):
                         return False
         return True
+
+    def _two(self, file: int, row: int, places: list[tuple[int, int]]) -> _Two:
+        """The bytes of two blocks, of which the first is in this row of blocks, inflated side by side. That is faster
+        for streams of literals and short copies, as photographs make them. None in the place of one that has to be
+        looked at alone."""
+        if self.codec != "deflate" or len(places) < 2 or "avx2" not in _native.cpu_paths():
+            return None, None
+        needed = self._stored_rows(row) * self._row_bytes
+        packed, lines = [], []
+        for n, (offset, size) in enumerate(places):
+            if not self._is_plausible(offset, size, needed) or size < needed * _DENSE:
+                return None, None
+            packed.append(_buffer(f"packed {n}", size))
+            lines.append(_buffer(f"pixels {n}", needed))
+            if not _read_at(file, offset, packed[n]):
+                return None, None
+        found = _native.inflate_two(packed[0], lines[0], packed[1], lines[1])
+        first, second = (line if size == needed else None for line, size in zip(lines, found, strict=True))
+        return first, second
 
     def close(self) -> None:
         """Closes the file in all threads that are not reading it now."""
@@ -163,19 +191,43 @@ class TiffBlocks:
             columns.append(struct.unpack(f"{array.code[0]}{count}{array.code[1]}", data))
         return list(zip(*columns, strict=True))
 
-    def _block(self, file: int, column: int, row: int, offset: int, size: int, x0: int, y0: int, out: Pixels) -> bool:
-        """Writes what the window has of one block. False: GDAL's."""
+    @property
+    def _row_bytes(self) -> int:
+        """Bytes of a row of pixels of a block."""
+        return self.cols * self.channels * self.dtype.itemsize
+
+    def _stored_rows(self, row: int) -> int:
+        """Rows of pixels of the blocks in a row of blocks."""
+        return self.rows if self.tiled else min(self.rows, self.height - row * self.rows)
+
+    def _is_plausible(self, offset: int, size: int, needed: int) -> bool:
+        """Whether a block may lie there and hold so many bytes; offset 0 is that of a block that was never written."""
+        return 0 < offset <= self.file_size - size and 0 < size <= 2 * needed + _SLACK
+
+    def _block(
+        self,
+        file: int,
+        column: int,
+        row: int,
+        offset: int,
+        size: int,
+        x0: int,
+        y0: int,
+        out: Pixels,
+        unpacked: npt.NDArray[np.uint8] | None,
+    ) -> bool:
+        """Writes what the window has of one block, whose bytes are ``unpacked`` already or not. False: GDAL's."""
         left, top = column * self.cols, row * self.rows
-        stored = self.rows if self.tiled else min(self.rows, self.height - top)
-        row_bytes = self.cols * self.channels * self.dtype.itemsize
+        stored, row_bytes = self._stored_rows(row), self._row_bytes
         needed = stored * row_bytes
-        # 0 is a block that was never written
-        if not 0 < offset <= self.file_size - size or not 0 < size <= 2 * needed + _SLACK:
+        if not self._is_plausible(offset, size, needed):
             return False
         begin, stop = max(y0, top) - top, min(y0 + out.shape[0], top + stored) - top
         place = out[max(top - y0, 0) : top - y0 + stop, max(left - x0, 0) : left - x0 + self.cols]
         skipped = max(x0 - left, 0)
-        if self.codec:
+        if unpacked is not None and unpacked.size == needed:
+            lines = unpacked.reshape(-1, row_bytes)[begin:stop]
+        elif self.codec:
             data = _buffer("packed", size)
             if not _read_at(file, offset, data):
                 return False
