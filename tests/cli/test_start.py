@@ -120,6 +120,15 @@ def test_what_is_left_out_of_pyproj_is_there_when_it_is_asked_for():
     assert "URLError" in done.stderr.splitlines()[-1]
 
 
+def test_numpy_works_without_its_docstrings():
+    code = (
+        "from fastpyr.cli import start; start.spare_this_process(); import numpy, numpy.ma, numpy.random, sys\n"
+        "assert not hasattr(sys.modules['numpy._core._add_newdocs'], '__file__')\n"
+        "assert numpy.ma.arange(5).sum() == 10 and numpy.random.default_rng(0).integers(1) == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_importing_changes_nothing_of_the_process():
     code = (
         "import gc, os, sys; before = gc.get_threshold(), dict(os.environ)\n"

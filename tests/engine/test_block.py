@@ -82,7 +82,8 @@ def test_a_block_from_the_sources(state):
 
 def test_memory_is_used_again():
     pool = BlockPool(SIDE, SIDE, 1, "uint8")
-    block = Block(pool.take(), np.zeros((4, 4), np.bool_), pool.take_mask())
+    block = Block(pool.take(), np.zeros((4, 4), np.bool_))
+    block.mask = pool.take_mask()
     pixels, mask = block.pixels, block.mask
     pool.give(block)
     assert pool.take() is pixels

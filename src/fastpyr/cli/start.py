@@ -22,6 +22,8 @@ _usual: list[tuple[int, int, int]] = []
 """Thresholds of the collector to be restored when all is loaded; the first one stays."""
 _UNUSED = ("pyproj._show_versions", "pyproj.sync")
 """Parts of pyproj, for bug reports and downloads, whose imports take as long as the rest of it."""
+_DOCUMENTATION = ("numpy._core._add_newdocs", "numpy._core._add_newdocs_scalars")
+"""Parts of NumPy that only attach docstrings to its functions, which takes an eighth of loading it."""
 _CERTIFICATES = "PROJ_CURL_CA_BUNDLE"
 """Names the certificates for downloads; without it pyproj asks certifi for its own."""
 
@@ -32,6 +34,8 @@ def spare_this_process() -> None:
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, *_usual[0][1:])
     # Threads of a linear algebra that is never asked for: they spin for a while when NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for name in _DOCUMENTATION:
+        sys.modules.setdefault(name, ModuleType(name))
     # rasterio imports boto3 wherever it is installed, for sessions that the command never opens.
     sys.modules.setdefault("boto3", None)  # type: ignore[arg-type]
 

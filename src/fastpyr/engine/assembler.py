@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats import SlabKind
+from ..frozen import frozen
 from ..grid import TileLimits
 from ..planning import LevelPlan, Plan
 from .records import TileRows
@@ -17,7 +17,7 @@ from .records import TileRows
 __all__ = ["FinishedSlab", "SlabAssembler"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FinishedSlab:
     """A slab whose tiles are all there: ``tiles`` in row-major order."""
 
@@ -28,15 +28,15 @@ class FinishedSlab:
     tiles: Sequence[bytes]
 
 
-@dataclass(slots=True)
 class _OpenSlab:
     """Tiles in row-major order, nodata where no block has given one; ``count`` of them were given."""
 
-    remaining: int
-    data: list[bytes]
-    masks: list[bytes]
-    limits: TileLimits | None = None
-    count: int = 0
+    __slots__ = ("count", "data", "limits", "masks", "remaining")
+
+    def __init__(self, remaining: int, data: list[bytes], masks: list[bytes]) -> None:
+        self.remaining, self.data, self.masks = remaining, data, masks
+        self.limits: TileLimits | None = None
+        self.count = 0
 
 
 class SlabAssembler:

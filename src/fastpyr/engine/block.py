@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -21,7 +20,6 @@ Area = tuple[slice, slice]
 """Rows and columns of a rectangle of pixels in a block."""
 
 
-@dataclass(slots=True)
 class Block:
     """A block and the tiles of it that are stored (``present``).
 
@@ -30,12 +28,13 @@ class Block:
     yet.
     """
 
-    pixels: NDArray[Any]
-    present: NDArray[np.bool_]
-    mask: NDArray[np.uint8] | None = None
-    whole: list[Area] = field(default_factory=list)
-    given: Area | None = None
-    remaining: int = 0
+    __slots__ = ("given", "mask", "pixels", "present", "remaining", "whole")
+
+    def __init__(self, pixels: NDArray[Any], present: NDArray[np.bool_], remaining: int = 0) -> None:
+        self.pixels, self.present, self.remaining = pixels, present, remaining
+        self.mask: NDArray[np.uint8] | None = None
+        self.whole: list[Area] = []
+        self.given: Area | None = None
 
     @property
     def all_of_it(self) -> Area:

@@ -8,7 +8,6 @@ No pixel is read twice, and none is written anywhere but in slabs and, with a jo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..encode import MASK_PIXELS, TileEncoder, encoder, mask_encoder
 from ..formats import SlabKind
+from ..frozen import frozen
 from ..grid import TileLimits
 from ..kernels import decimate, fill_nodata, reduce2x2
 from ..planning import AxisLinks, Link, Plan
@@ -42,7 +42,7 @@ Task = tuple[int, int, int] | SealedSlab
 """A block to make from the sources (level index, column, row), or a slab of an earlier build to go on from."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildResult:
     """What a build wrote: per level (finest first) the range of tiles, and all slabs in a fixed order."""
 
@@ -52,7 +52,7 @@ class BuildResult:
     pixels: int
 
 
-@dataclass(slots=True)
+@frozen
 class Worker:
     """What one thread owns: scratch memory and encoders, which keep state and are not shared."""
 

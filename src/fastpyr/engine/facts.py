@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from ..frozen import frozen
 from ..grid import TileLimits
 from .written import SealedSlab, SlabKey, SlabSum, WrittenSlab
 
 __all__ = ["JournalState", "slab_fact"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JournalState:
     """What the journal of an earlier build says.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from io import BytesIO
 from threading import Lock
 from typing import Any, BinaryIO
@@ -30,15 +29,17 @@ from .written import SealedSlab, SlabKey, SlabSum, WrittenSlab
 __all__ = ["Journal"]
 
 
-@dataclass(slots=True)
 class _OpenSlab:
     """A slab that is not sealed. ``blocks``: those at home in it that are not finished. ``whole``: range and number of
     its tiles, known when it is written."""
 
-    blocks: int
-    scratch: list[int] = field(default_factory=lambda: [0, 0, 0])
-    files: list[tuple[WrittenSlab, int]] = field(default_factory=list)
-    whole: tuple[TileLimits | None, int] | None = None
+    __slots__ = ("blocks", "files", "scratch", "whole")
+
+    def __init__(self, blocks: int) -> None:
+        self.blocks = blocks
+        self.scratch = [0, 0, 0]
+        self.files: list[tuple[WrittenSlab, int]] = []
+        self.whole: tuple[TileLimits | None, int] | None = None
 
     @property
     def is_done(self) -> bool:

@@ -13,11 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 from ..errors import StoreError
+from ..frozen import frozen
 from ..store import StoreNotFound
 from .facts import JournalState, slab_fact
 from .logbook import log_line, parse_log
@@ -71,7 +71,7 @@ class _Tree(Protocol):
     def arrived(self, key: str, seconds: float) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sealed:
     """A slab whose line is not written yet."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from threading import Lock
 
 from ..frozen import frozen
@@ -38,24 +37,16 @@ ProgressCallback = Callable[[Progress], object]
 earlier build has left some."""
 
 
-@dataclass(slots=True)
 class Counter:
     """Counts of one build, updated by all workers. ``planned``: blocks per level id."""
 
-    planned: dict[str, int]
-    callback: ProgressCallback | None = None
-    pixels: int = 0
-    tiles: int = 0
-    slabs: int = 0
-    bytes: int = 0
-    resumed_pixels: int = 0
-    resumed_slabs: int = 0
-    _blocks: int = 0
-    _levels: dict[str, tuple[int, int]] = field(init=False)
-    _lock: Lock = field(default_factory=Lock)
-
-    def __post_init__(self) -> None:
-        self._levels = {level: (0, planned) for level, planned in self.planned.items()}
+    def __init__(self, planned: dict[str, int], callback: ProgressCallback | None = None) -> None:
+        self.planned, self.callback = planned, callback
+        self.pixels = self.tiles = self.slabs = self.bytes = 0
+        self.resumed_pixels = self.resumed_slabs = 0
+        self._blocks = 0
+        self._levels = {level: (0, blocks) for level, blocks in planned.items()}
+        self._lock = Lock()
 
     def block(self, level: str, tiles: int, tile_pixels: int) -> None:
         """A block of ``level`` is finished and holds ``tiles`` tiles with data."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..frozen import frozen
 from ..kernels import mask_states
 from .scratch import Scratch
 from .written import SlabSum
@@ -47,7 +47,7 @@ class RecordError(Exception):
     """A scratch file does not hold what was written to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlockShape:
     """Blocks of a build: rows and columns in pixels, channels, dtype, and tiles along a side."""
 
@@ -62,7 +62,7 @@ class BlockShape:
         return self.channels * np.dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gift:
     """What a block of a level above has from one block below it.
 
@@ -81,7 +81,7 @@ class Gift:
     present: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tiles:
     """A finished block: what its slab gets. ``data`` and ``masks`` None: no such tile."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from .._native import node_facts
 from ..errors import GridError
 from ..formats import Interpolation, PixelFormat
+from ..frozen import frozen
 from ..grid import (
     BoundingBox,
     TileMatrix,
@@ -53,7 +53,7 @@ Pixels = NDArray[Any]
 Mask = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Window:
     """Source pixels that a part of a block needs: columns x0..x1-1, rows y0..y1-1 of the pack's grid.
 

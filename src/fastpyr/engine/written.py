@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..frozen import frozen
 from ..grid import TileLimits
@@ -13,8 +13,7 @@ SlabKey = tuple[int, int, int]
 """Level position (finest 0), column and row of a slab."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WrittenSlab:
+class WrittenSlab(NamedTuple):
     """A slab in the store: level position (finest 0), kind, row and column in slabs, key below the tree, bytes."""
 
     level: int

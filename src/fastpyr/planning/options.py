@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..errors import ConfigError
 from ..formats import Compression, Interpolation, SampleType
+from ..frozen import frozen
 
 __all__ = ["EXECUTORS", "BuildOptions", "as_bool", "as_compression", "as_int", "as_interpolation", "as_nodata"]
 
@@ -79,7 +79,7 @@ def as_nodata(value: str | Sequence[int | float]) -> tuple[int, ...]:
     return tuple(values)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildOptions:
     """What a build is asked to do. ``None`` means: decide from the sources.
 
@@ -135,7 +135,7 @@ class BuildOptions:
         given = {key: value for key, value in given.items() if value is not None}
         if "sample_format" in given:
             given["sample"] = given.pop("sample_format")
-        unknown = set(given) - {f.name for f in fields(cls)}
+        unknown = set(given) - set(cls.__match_args__)
         if unknown:
             raise ConfigError(f"unknown build option(s): {', '.join(sorted(unknown))}")
         values: dict[str, Any] = {}
@@ -147,7 +147,7 @@ class BuildOptions:
         """These options with the given ones (parsed, ``None`` = keep) on top."""
         other = BuildOptions.parse(**given)
         names = {"sample" if k == "sample_format" else k for k, v in given.items() if v is not None}
-        return replace(self, **{name: getattr(other, name) for name in names})
+        return BuildOptions(*(getattr(other if name in names else self, name) for name in self.__match_args__))
 
     @property
     def workers(self) -> int:

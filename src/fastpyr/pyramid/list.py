@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import DescriptorError, StoreError
 from ..formats import SlabKind
+from ..frozen import frozen
 from ..store.naming import SLAB_SUFFIX, parse_object_name, parse_slab_path
 
 __all__ = ["ListEntry", "SlabList", "SlabName", "parse_list"]
@@ -60,12 +60,12 @@ class ListEntry(NamedTuple):
             raise DescriptorError(f"list entry {self.path[:120]!r}: {error}") from None
 
 
-@dataclass(slots=True)
+@frozen
 class SlabList:
     """Roots by index, and the slabs. ``roots[0]`` is the folder or tray of the pyramid's own data."""
 
     roots: dict[int, str]
-    entries: list[ListEntry] = field(default_factory=list)
+    entries: list[ListEntry]
 
     @classmethod
     def owned(cls, root: str, paths: Iterable[str]) -> SlabList:

@@ -6,7 +6,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from ..encode.decode import decode_tile
 from ..errors import ConfigError, DecodeError, DescriptorError, GridError, SlabError, StoreError
 from ..formats import MASK_FORMAT, PixelFormat, SlabKind, TileFormat
+from ..frozen import frozen
 from ..grid.bounds import BoundingBox
 from ..grid.matrix import TileMatrixSet
 from ..grid.tms import load_tms
@@ -50,7 +50,7 @@ Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _OpenSlab:
     """Index of a slab, and the store and key its bytes are at, links followed."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from ..encode.decode import decode_tile
 from ..errors import DecodeError, SlabError
 from ..formats import PixelFormat, TileFormat
+from ..frozen import frozen
 from .header import HEADER_SIZE, MAX_SLAB_SIZE, SlabHeader, first_tile_offset, parse_header
 
 __all__ = ["GetRange", "SlabIndex", "index_problems", "parse_index", "read_index", "read_slab", "tile_bytes"]
@@ -19,12 +19,15 @@ GetRange = Callable[[int, int], bytes]
 """``get_range(offset, size)`` gives bytes of the slab, fewer at its end."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class SlabIndex:
     """Where the tiles are: absolute ``offsets`` and ``sizes`` in bytes, uint32 arrays of N, row by row."""
 
     offsets: npt.NDArray[np.uint32]
     sizes: npt.NDArray[np.uint32]
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __len__(self) -> int:
         return len(self.offsets)

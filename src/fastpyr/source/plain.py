@@ -56,8 +56,8 @@ _METRE, _DEGREE = 9001, 9102
 _METRES, _DEGREES = ("9001",), ("9102", "9122")
 _READ_OTHERWISE = frozenset((2163, 3295, 9311, 26632, 26692, 32600, 32700))
 """Codes whose definition GDAL does not know again when it reads it from GeoTIFF keys."""
-_CODES = frozenset(range(1024, 32767)) - _READ_OTHERWISE
-"""Codes that are EPSG's."""
+_CODES = range(1024, 32767)
+"""Codes that may be EPSG's."""
 _DIGITS = frozenset(b"0123456789")
 _MOST_DIGITS = 7
 _NAME_LENGTH = 200
@@ -263,7 +263,12 @@ def _read_keys(file: IO[bytes], directory: Directory) -> tuple[bool, int]:
     is_projected = model == _PROJECTED_MODEL
     code, raster = here.pop(_PROJECTED if is_projected else _GEOGRAPHIC, 0), here.pop(_RASTER, _IS_AREA)
     angle, length = here.pop(_ANGLE, _DEGREE), here.pop(_LENGTH, _METRE) if is_projected else _METRE
-    if model not in (_PROJECTED_MODEL, _GEOGRAPHIC_MODEL) or code not in _CODES or raster not in (_IS_AREA, _IS_POINT):
+    if (
+        model not in (_PROJECTED_MODEL, _GEOGRAPHIC_MODEL)
+        or code not in _CODES
+        or code in _READ_OTHERWISE
+        or raster not in (_IS_AREA, _IS_POINT)
+    ):
         raise _NotPlainError
     if here or (angle, length) != (_DEGREE, _METRE):
         raise _NotPlainError

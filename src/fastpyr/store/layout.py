@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 
 from ..formats import SlabKind
+from ..frozen import frozen
 from .naming import (
     DEFAULT_PATH_DEPTH,
     check_object_pyramid_name,
@@ -33,7 +33,7 @@ class StorageType(StrEnum):
         return {"S3": "bucket_name", "CEPH": "pool_name", "SWIFT": "container_name"}.get(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """Names of slabs and roots in one kind of storage.
 
