@@ -93,26 +93,29 @@ def decode(path: Path, clock: Clock, nodata: list[float] | None = None) -> tuple
         pixels = _touched(page.imagelength, page.imagewidth, channels, page.dtype)
         mask = None if nodata is None else _touched(page.imagelength, page.imagewidth, 1, np.uint8)[:, :, 0]
         stored = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-        lines = np.zeros((rows, cols * channels * pixels.itemsize), np.uint8)
-        packed = np.zeros(max(page.databytecounts), np.uint8)
+        lines = np.zeros((2, rows, cols * channels * pixels.itemsize), np.uint8)
+        packed = np.zeros((2, max(page.databytecounts)), np.uint8)
         name, inflate = "none", None
         if page.compression != 1:
             name, inflate = _fastest_inflate(raw, stored[:8], lines)
         across = -(-page.imagewidth // cols)
-        for number, (offset, size) in enumerate(stored):
-            y, x = number // across * rows, number % across * cols
-            place = pixels[y : y + rows, x : x + cols]
+        for number in range(0, len(stored), 2):
+            some = stored[number : number + 2]
             with clock.part("decode"):
-                if inflate is None:
-                    os.preadv(raw.fileno(), [lines.data], offset)
-                    block = lines
-                else:
-                    os.preadv(raw.fileno(), [packed[:size].data], offset)
-                    block = inflate(packed[:size])
-                _native.unpredict(block[: len(place)], page.predictor, place)
-            if mask is not None and nodata is not None:
-                with clock.part("mask"):
-                    nodata_mask(place, nodata, mask[y : y + rows, x : x + cols])
+                read = packed if inflate else lines.reshape(2, -1)
+                data = [line[:size] for line, (_, size) in zip(read, some, strict=False)]
+                for block, (offset, _) in zip(data, some, strict=True):
+                    os.preadv(raw.fileno(), [block.data], offset)
+                if inflate:
+                    inflate(data)
+            for n in range(number, number + len(some)):
+                y, x = n // across * rows, n % across * cols
+                place = pixels[y : y + rows, x : x + cols]
+                with clock.part("decode"):
+                    _native.unpredict(lines[n - number][: len(place)], page.predictor, place)
+                if mask is not None and nodata is not None:
+                    with clock.part("mask"):
+                        nodata_mask(place, nodata, mask[y : y + rows, x : x + cols])
     return pixels, mask, name
 
 
@@ -126,27 +129,40 @@ def _touched(rows: int, cols: int, channels: int, dtype: Any) -> Pixels:
 
 def _fastest_inflate(
     raw: Any, stored: list[tuple[int, int]], lines: NDArray[np.uint8]
-) -> tuple[str, Callable[[Any], NDArray[np.uint8]]]:
-    """An inflater of blocks that fill ``lines`` (rows, bytes), which all but libdeflate make anew."""
+) -> tuple[str, Callable[[list[Any]], object]]:
+    """An inflater of one or two blocks into ``lines`` (2, rows, bytes). All but libdeflate and ours make bytes anew."""
     from imagecodecs import deflate_decode
     from isal import isal_zlib
 
-    flat = lines.reshape(-1)
+    from fastpyr._native import inflate_two
 
-    def libdeflate(data: Any) -> NDArray[np.uint8]:
-        deflate_decode(data, out=flat)
-        return lines
+    flat = lines.reshape(2, -1)
 
-    def copied(inflate: Callable[..., bytes]) -> Callable[[Any], NDArray[np.uint8]]:
-        def call(data: Any) -> NDArray[np.uint8]:
-            flat[:] = np.frombuffer(inflate(data, bufsize=flat.size), np.uint8)
-            return lines
+    def libdeflate(blocks: list[Any]) -> None:
+        for data, out in zip(blocks, flat, strict=False):
+            deflate_decode(data, out=out)
+
+    def ours(blocks: list[Any]) -> None:
+        if len(blocks) == 1:
+            libdeflate(blocks)
+        else:
+            inflate_two(blocks[0], flat[0], blocks[1], flat[1])
+
+    def copied(inflate: Callable[..., bytes]) -> Callable[[list[Any]], None]:
+        def call(blocks: list[Any]) -> None:
+            for data, out in zip(blocks, flat, strict=False):
+                out[:] = np.frombuffer(inflate(data, bufsize=out.size), np.uint8)
 
         return call
 
-    candidates = {"libdeflate": libdeflate, "isa-l": copied(isal_zlib.decompress), "zlib": copied(zlib.decompress)}
+    candidates = {
+        "libdeflate": libdeflate,
+        "fastpyr, two at once": ours,
+        "isa-l": copied(isal_zlib.decompress),
+        "zlib": copied(zlib.decompress),
+    }
     blocks = [os.pread(raw.fileno(), length, offset) for offset, length in stored]
-    return _fastest(candidates, lambda inflate: [inflate(data) for data in blocks])
+    return _fastest(candidates, lambda inflate: [inflate(blocks[n : n + 2]) for n in range(0, len(blocks), 2)])
 
 
 def _fastest(candidates: dict[str, Any], trial: Callable[[Any], object]) -> tuple[str, Any]:

@@ -236,7 +236,16 @@ def small() -> Job:
 
 
 def scaling() -> Job:
-    source = Input("ortho", 8192)
+    return _scaling(8192)
+
+
+def scaling16k() -> Job:
+    """Four times the work after the same start, which is not shared out."""
+    return _scaling(16384)
+
+
+def _scaling(side: int) -> Job:
+    source = Input("ortho", side)
     ours = [
         _ours(source, "--compression", "jpg", label=label, bottom=18, interpolation="bicubic", workers=workers)
         for label, workers in (("fastpyr", 2), ("fastpyr, 1 worker", 1))
@@ -245,7 +254,8 @@ def scaling() -> Job:
         "2 workers at least 1.85 x faster than 1", lambda o: o.ratio("fastpyr, 1 worker", "fastpyr", "wall"), 1.85,
         at_most=False,
     )  # fmt: skip
-    return Job("scaling", "ortho8k with 1 and 2 workers", ours, targets=[target])
+    name, title = ("scaling", "ortho8k") if side == 8192 else ("scaling16k", "ortho16k")
+    return Job(name, f"{title} with 1 and 2 workers", ours, targets=[target])
 
 
 def memory() -> Job:
@@ -300,7 +310,8 @@ def tiny() -> Job:
 
 
 _MAKERS = (
-    ortho8k, ortho8k_raw, aligned8k, scan8k, dem8k, masks, small, scaling, memory, be4, real8k, ortho16k, ortho2k, tiny
+    ortho8k, ortho8k_raw, aligned8k, scan8k, dem8k, masks, small, scaling, scaling16k, memory, be4, real8k, ortho16k,
+    ortho2k, tiny,
 )  # fmt: skip
 JOBS: dict[str, Callable[[], Job]] = {maker.__name__.replace("_", "-"): maker for maker in _MAKERS}
 
