@@ -114,6 +114,9 @@ def test_usual_layouts():
     assert chunk_shape(20_000, 20_000, 3, BlockLayout(16, 20_000), big) == (16, 20_000)
     assert chunk_shape(2_000, 2_000, 3, BlockLayout(16, 2_000), big) == (256, 2_000)
     assert chunk_shape(300, 300, 3, BlockLayout(16, 300), big) == (300, 300)
+    assert chunk_shape(20_000, 20_000, 3, BlockLayout(512, 512), big) == (512, 512)
+    assert chunk_shape(20_000, 20_000, 3, BlockLayout(512, 512, in_pairs=True), big) == (512, 1024)
+    assert chunk_shape(20_000, 20_000, 3, BlockLayout(256, 256, in_pairs=True), big) == (512, 512)
     assert chunk_shape(2_000, 2_000, 3, BlockLayout(1, 2_000, sequential=True), big) == (2_000, 2_000)
     # one strip of 2.7 GB: bands
     rows, cols = chunk_shape(30_000, 30_000, 3, BlockLayout(30_000, 30_000), big)

@@ -110,11 +110,13 @@ class RasterInfo:
 
 @frozen
 class BlockLayout:
-    """How a file stores its pixels. ``sequential``: rows can only be decoded from the top (PNG, JPEG)."""
+    """How a file stores its pixels. ``sequential``: rows can only be decoded from the top (PNG, JPEG). ``in_pairs``:
+    two blocks at once take less time than one after the other."""
 
     rows: int
     cols: int
     sequential: bool = False
+    in_pairs: bool = False
 
 
 class Source(Protocol):

@@ -24,9 +24,9 @@ _BAND_PIXELS = _SIDE * 1024
 def chunk_shape(width: int, height: int, pixel_bytes: int, layout: BlockLayout, budget: int) -> tuple[int, int]:
     """Rows and columns of the chunks of a raster, so that no two chunks share a stored block.
 
-    Whole blocks are put together to about 512 x 512 pixels, two at least side by side, which are unpacked faster than
-    one after the other; blocks as wide as the raster make full-width bands; a raster that decodes only from the top is
-    one chunk. Nothing takes more than 1/8 of ``budget`` bytes: a larger block is cut into bands of its own width.
+    Whole blocks are put together to about 512 x 512 pixels, two at least side by side where that is faster; blocks as
+    wide as the raster make full-width bands; a raster that decodes only from the top is one chunk. Nothing takes more
+    than 1/8 of ``budget`` bytes: a larger block is cut into bands of its own width.
     """
     rows, cols = min(layout.rows, height), min(layout.cols, width)
     share = budget // 8
@@ -39,7 +39,7 @@ def chunk_shape(width: int, height: int, pixel_bytes: int, layout: BlockLayout, 
     if cols == width > _SIDE:
         rows *= max(1, min(_BAND_PIXELS // width, limit) // rows)
         return min(height, rows), width
-    cols *= min(max(2, -(-_SIDE // cols)), max(1, limit // rows))
+    cols *= min(max(1 + layout.in_pairs, -(-_SIDE // cols)), max(1, limit // rows))
     rows *= min(-(-_SIDE // rows), max(1, share // (cols * rows * pixel_bytes)))
     return min(height, rows), min(width, cols)
 

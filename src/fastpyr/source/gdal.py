@@ -66,7 +66,10 @@ def _open_with_gdal(path: Path, srs: str | None) -> GdalSource:
         )
         plain = not bands.mask_band and bands.order == tuple(range(1, dataset.count + 1))
         blocks = tiff_blocks(path, dataset) if plain else None
-        source = GdalSource(path, info, bands, layout_of(dataset, path), mask_file, blocks)
+        layout = layout_of(dataset, path)
+        if blocks is not None:
+            layout = BlockLayout(layout.rows, layout.cols, in_pairs=blocks.is_dense)
+        source = GdalSource(path, info, bands, layout, mask_file, blocks)
         source.close()
         lost = _past_end(dataset, path)
     if lost is not None:

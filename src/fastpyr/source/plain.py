@@ -151,7 +151,7 @@ def _described(path: Path, file: IO[bytes], srs: str | None) -> PlainTiff:
         sample=bands.sample,
         has_mask=bands.nodata is not None or bands.has_alpha,
     )
-    layout = BlockLayout(min(blocks.rows, blocks.height), min(blocks.cols, blocks.width))
+    layout = BlockLayout(min(blocks.rows, blocks.height), min(blocks.cols, blocks.width), in_pairs=blocks.is_dense)
     if layout.rows * layout.cols * blocks.channels * blocks.dtype.itemsize > 1 << 30:
         raise _NotPlainError
     return PlainTiff(info, bands, layout, blocks)

@@ -192,6 +192,12 @@ class TiffBlocks:
         return list(zip(*columns, strict=True))
 
     @property
+    def is_dense(self) -> bool:
+        """Whether most blocks are likely to be unpacked two at a time."""
+        pixels = self.width * self.height * self.channels * self.dtype.itemsize
+        return self.codec == "deflate" and "avx2" in _native.cpu_paths() and self.file_size >= _DENSE * pixels
+
+    @property
     def _row_bytes(self) -> int:
         """Bytes of a row of pixels of a block."""
         return self.cols * self.channels * self.dtype.itemsize
