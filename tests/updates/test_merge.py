@@ -105,7 +105,7 @@ def number_of_shared(sources: list[Pyramid]) -> int:
     return sum(refs.count(ref) > 1 for ref in set(refs))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["replace", "top", "alphatop", "multiply"]),
     formats=st.lists(
@@ -145,7 +145,8 @@ def test_equals_numpy(
     if method != "replace":
         assert result.composed == number_of_shared(sources) * (1 + merged.has_masks)
     wrong = {finding.check for finding in merged.verify(all_tiles=True).findings}
-    assert wrong <= {"upper-level", "mask-nodata"}  # levels of random pixels, tiles that keep another nodata colour
+    # Levels are of random pixels; tiles keep another nodata colour; without masks, a product may be all of that colour.
+    assert wrong <= {"upper-level", "mask-nodata"} | (set() if merged.has_masks else {"nodata-slab"})
 
 
 @settings(max_examples=8, deadline=None)

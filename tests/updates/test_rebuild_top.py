@@ -180,7 +180,7 @@ def test_finished_work_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(blocks) < len(set(blocks)) + 4
 
 
-KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "2"))
 """Random moments at which a real command is killed; 100 for a full proof."""
 
 

@@ -72,12 +72,7 @@ def update(
     target = descriptor_path(descriptor, name)
     if target is None:
         raise ConfigError("no descriptor: say where the new <name>.json goes")
-    store, key = open_location(target)
-    pyramid_name = store.layout.check_name(key.removesuffix(".json"))
-    if is_same_place(old, store, key):
-        raise ConfigError(
-            f"{store.location(key)} would be updated onto itself: choose another name, or change it in place (--inject)"
-        )
+    store, pyramid_name = _target(target, old)
     carrier = Carrier(old, store, pyramid_name, store.layout.depth(settled.path_depth), mode)
     carrier.check()
     _check_free(store, pyramid_name, settled.overwrite)
@@ -94,6 +89,16 @@ def update(
         for mosaic in plan.mosaics:
             mosaic.close()
     return open_pyramid(target, plan.tms)
+
+
+def _target(descriptor: str, old: Inventory) -> tuple[Store, str]:
+    """Where the new pyramid goes, and its name."""
+    store, key = open_location(descriptor)
+    if is_same_place(old, store, key):
+        raise ConfigError(
+            f"{store.location(key)} would be updated onto itself: choose another name, or change it in place (--inject)"
+        )
+    return store, store.layout.check_name(key.removesuffix(".json"))
 
 
 def _mode(mode: Mode | str) -> Mode:
