@@ -63,10 +63,7 @@ class Journal:
         state: JournalState | None = None,
         is_whole: Callable[[SealedSlab], bool] | None = None,
     ) -> None:
-        matrix, side = plan.levels[0].matrix, plan.block
-        self._shape = BlockShape(
-            side * matrix.tile_height, side * matrix.tile_width, plan.pixel.channels, plan.pixel.dtype, side
-        )
+        self._shape = BlockShape.of(plan)
         self._notes = notes
         self._kin = Kinship(plan)
         self._lock = Lock()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..frozen import frozen
 from ..kernels import mask_states
+from ..planning import Plan
 from .scratch import Scratch
 from .written import SlabSum
 
@@ -56,6 +57,12 @@ class BlockShape:
     channels: int
     dtype: str
     side: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> BlockShape:
+        """That of a plan's blocks."""
+        matrix, side, pixel = plan.levels[0].matrix, plan.block, plan.pixel
+        return cls(side * matrix.tile_height, side * matrix.tile_width, pixel.channels, pixel.dtype, side)
 
     @property
     def pixel_bytes(self) -> int:

@@ -128,19 +128,8 @@ def _change(
 
 
 def _groups(document: Mapping[str, Any], reader: ConfigReader) -> tuple[Be4Group, ...]:
-    entries = document.get("datasources")
-    if not isinstance(entries, list) or not entries:
-        raise reader.fail("datasources", "expected a list of at least one source")
     groups = []
-    for number, entry in enumerate(entries):
-        where = f"datasources[{number}]"
-        if not isinstance(entry, dict):
-            raise reader.fail(where, "expected an object")
-        reader.warn_unknown(entry, where, "datasources")
-        source = reader.section(entry, "source", f"{where}.source", "source")
-        kind = reader.text(source, "type", f"{where}.source", "IMAGES").upper()
-        if kind != "IMAGES":
-            raise reader.fail(f"{where}.source.type", f"{kind} is not handled, only IMAGES is")
+    for where, entry, source in reader.datasources(document, "IMAGES"):
         srs = reader.text(source, "srs", f"{where}.source") if "srs" in source else None
         groups.append(
             Be4Group(

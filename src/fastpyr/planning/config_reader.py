@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..errors import ConfigError, StoreError
@@ -91,3 +91,21 @@ class ConfigReader:
         if kind not in _SCHEMES:
             raise self.fail(f"{where}.type", "expected FILE, S3, SWIFT or CEPH")
         return f"{_SCHEMES[kind]}://{root.strip('/')}/{name}.json"
+
+    def datasources(
+        self, document: Mapping[str, Any], kind: str
+    ) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+        """The path, the entry and its source of each of the ``datasources``, whose sources are all of type ``kind``."""
+        entries = document.get("datasources")
+        if not isinstance(entries, list) or not entries:
+            raise self.fail("datasources", "expected a list of at least one source")
+        for number, entry in enumerate(entries):
+            where = f"datasources[{number}]"
+            if not isinstance(entry, dict):
+                raise self.fail(where, "expected an object")
+            self.warn_unknown(entry, where, "datasources")
+            source = self.section(entry, "source", f"{where}.source", "source")
+            found = self.text(source, "type", f"{where}.source", kind).upper()
+            if found != kind:
+                raise self.fail(f"{where}.source.type", f"{found} is not handled, only {kind} is")
+            yield where, entry, source

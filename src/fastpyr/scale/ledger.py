@@ -37,10 +37,7 @@ class Ledger:
         state: JournalState | None = None,
         is_whole: Callable[[SealedSlab], bool] | None = None,
     ) -> None:
-        matrix, side = plan.levels[0].matrix, plan.block
-        self._shape = BlockShape(
-            side * matrix.tile_height, side * matrix.tile_width, plan.pixel.channels, plan.pixel.dtype, side
-        )
+        self._shape = BlockShape.of(plan)
         self._notes = notes
         self.parts = Parts(plan)
         self.restored: dict[Part, Outcome] = {}

@@ -54,10 +54,7 @@ class PartLog:
     """What a Builder takes for its journal: it says what belongs to the part, and keeps what others need of it."""
 
     def __init__(self, plan: Plan, parts: Parts, store: Store, site: Site) -> None:
-        matrix, side = plan.levels[0].matrix, plan.block
-        self._shape = BlockShape(
-            side * matrix.tile_height, side * matrix.tile_width, plan.pixel.channels, plan.pixel.dtype, side
-        )
+        self._shape = BlockShape.of(plan)
         self._parts = parts
         self._store = store
         self._site = site

@@ -70,19 +70,8 @@ def read_joincache(path: str | os.PathLike[str]) -> JoinConfig:
 
 
 def _groups(reader: ConfigReader, document: Mapping[str, Any]) -> tuple[MergeGroup, ...]:
-    entries = document.get("datasources")
-    if not isinstance(entries, list) or not entries:
-        raise reader.fail("datasources", "expected a list of at least one source")
     groups = []
-    for number, entry in enumerate(entries):
-        where = f"datasources[{number}]"
-        if not isinstance(entry, dict):
-            raise reader.fail(where, "expected an object")
-        reader.warn_unknown(entry, where, "datasources")
-        source = reader.section(entry, "source", f"{where}.source", "source")
-        kind = reader.text(source, "type", f"{where}.source", "PYRAMIDS").upper()
-        if kind != "PYRAMIDS":
-            raise reader.fail(f"{where}.source.type", f"{kind} is not handled, only PYRAMIDS is")
+    for where, entry, source in reader.datasources(document, "PYRAMIDS"):
         names = source.get("descriptors")
         if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
             raise reader.fail(f"{where}.source.descriptors", "expected a list of at least one descriptor")
