@@ -20,8 +20,10 @@ __all__ = ["run"]
 @click.command()
 @click.argument("processing", metavar="PROCESSING")
 @root_option
-@click.option("--upload", required=True, metavar="ID|NAME", help="The delivery to process.")
-@click.option("--name", required=True, metavar="TEXT", help="Name of the stored data to make.")
+@click.option("--upload", metavar="ID|NAME", help="The delivery to process.")
+@click.option("--stored", "bases", multiple=True, metavar="ID|NAME", help="A stored data to update, or to merge.")
+@click.option("--name", metavar="TEXT", help="Name of the stored data to make.")
+@click.option("--into", metavar="ID|NAME", help="The stored data to update in place, instead of --name.")
 @click.option("-p", "--parameter", "given", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. tms=PM.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag of the stored data.")
 @click.option("--clean", is_flag=True, help="Delete the delivery after success.")
@@ -30,33 +32,46 @@ __all__ = ["run"]
 def run(
     processing: str,
     root: str,
-    upload: str,
-    name: str,
+    upload: str | None,
+    bases: tuple[str, ...],
+    name: str | None,
+    into: str | None,
     given: tuple[str, ...],
     tags: tuple[str, ...],
     clean: bool,
     as_json: bool,
     database: str | None,
 ) -> int:
-    """Run a processing on a delivery and follow it to its end. Ctrl-C aborts it.
+    """Run a processing and follow it to its end. Ctrl-C aborts it.
 
-    PROCESSING is an id or a name: raster-to-pyramid makes a pyramid. What an earlier run of the same work left
-    unfinished is gone on with.
+    PROCESSING is an id or a name. raster-to-pyramid makes a pyramid of a delivery; with --stored, a new one that has
+    links to that one's slabs where the delivery does not touch them; with --into, it changes that one in place. merge
+    makes a pyramid of two or more, the first on top. What an earlier run of the same work left unfinished is gone on
+    with.
 
     Exit codes: 0 success, 1 failure, 2 it cannot be launched.
 
     \b
-    Example:
+    Examples:
       fastpyr run raster-to-pyramid --root platform --upload ORTHO --name ORTHO_PM -p tms=PM -p compression=jpg
+      fastpyr run raster-to-pyramid --root platform --upload NEW --stored ORTHO_PM --name ORTHO_2
+      fastpyr run raster-to-pyramid --root platform --upload NEW --into ORTHO_PM
+      fastpyr run merge --root platform --stored NORTH --stored SOUTH --name WHOLE
     """
+    if (name is None) == (into is None):
+        raise ConfigError("say what is made: --name of a new stored data, or --into to update one in place")
     parameters = dict(_pair("--parameter", text) for text in given)
     labels = dict(_pair("--tag", text) for text in tags)
     with open_platform(root, database, own_jobs_only=True) as platform:
-        source = named(platform.uploads, "upload", upload)
+        inputs = {
+            "upload": [] if upload is None else [named(platform.uploads, "upload", upload)["_id"]],
+            "stored_data": [named(platform.stored_data, "stored data", base)["_id"] for base in bases],
+        }
+        output = {"name": name} if into is None else {"id": named(platform.stored_data, "stored data", into)["_id"]}
         body = {
             "processing": _processing(platform, processing),
-            "inputs": {"upload": [source["_id"]]},
-            "output": {"stored_data": {"name": name}},
+            "inputs": inputs,
+            "output": {"stored_data": output},
             "parameters": parameters,
         }
         execution = platform.executions.create(body)
@@ -70,8 +85,8 @@ def run(
             raise
         execution = _follow(platform, execution["_id"], as_json)
         succeeded = execution["status"] == "SUCCESS"
-        if succeeded and clean:
-            platform.uploads.delete(source["_id"])
+        for id in inputs["upload"] if succeeded and clean else ():
+            platform.uploads.delete(id)
         stored = platform.stored_data.get(stored_id)
         where = platform.stored_data.descriptor(stored_id) if succeeded else None
     if as_json:
@@ -96,7 +111,7 @@ def _processing(platform: Entrepot, name: str) -> str:
         if len(found) == 1:
             return str(found[0]["_id"])
     known = ", ".join(one["name"] for one in platform.executions.processings(Query()).items)
-    raise ConfigError(f"no processing {name!r}: known are raster-to-pyramid, {known}")
+    raise ConfigError(f"no processing {name!r}: known are raster-to-pyramid, merge, {known}")
 
 
 def _follow(platform: Entrepot, id: str, quiet: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ..errors import NotFoundError, RequestError
 from .database import Database
 from .logs import Log
-from .models import Comment, Event
+from .models import Comment, Event, StoredData
 from .queries import Listing, Query
 from .render import comment_json, event_json
 
@@ -43,6 +43,10 @@ class Place:
 
     def stored_folder(self, stored_id: str) -> Path:
         return self.root / "stored_data" / stored_id
+
+    def descriptor(self, stored: StoredData) -> Path:
+        """Where the descriptor of a stored data's pyramid is, or will be."""
+        return self.stored_folder(stored.id) / f"{stored.pyramid}.json"
 
     def log(self, owner_id: str) -> Log:
         return Log(self.root / "logs" / f"{owner_id}.log")

@@ -3,6 +3,7 @@ platform, so that scripts written for it work here."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "CREATION",
     "DATASTORE",
     "ENDPOINTS",
+    "FUSION",
     "PROCESSINGS",
     "USER",
     "Parameter",
@@ -102,17 +104,22 @@ class Processing:
             ],
         }
 
-    def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, given: Mapping[str, Any], *, tms: str | None = None, update: bool = False) -> dict[str, Any]:
         """The parameters to use: the given ones, checked, and the defaults of all others.
 
-        Raises RequestError naming the parameter.
+        ``tms``: the tile matrix set of the levels where it is no parameter; ``update``: all parameters that shape a
+        pyramid are those of the one that is updated. Raises RequestError naming the parameter.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
         for name in given:
             if name not in known:
                 raise RequestError(f"parameters: unknown parameter {name[:50]!r}; known are {', '.join(known)}")
+            if update and name not in _OF_UPDATES and given[name] is not None:
+                raise RequestError(f"parameters: {name}: an update has that of the pyramid it changes: leave it out")
         values: dict[str, Any] = {}
         for parameter in self.parameters:
+            if update and parameter.name not in _OF_UPDATES:
+                continue
             value = given.get(parameter.name)
             if value is None:
                 if parameter.mandatory:
@@ -124,7 +131,7 @@ class Processing:
                 values[parameter.name] = parameter.read(value)
             except ValueError as error:
                 raise RequestError(f"parameters: {parameter.name}: {error}, got {_shown(value)}") from error
-        _check_levels(values)
+        _check_levels(values, values.get("tms", tms))
         return values
 
 
@@ -175,11 +182,33 @@ def _tms(value: Any) -> str:
     return value
 
 
-def _check_levels(values: Mapping[str, Any]) -> None:
+def _box(value: Any) -> list[float] | dict[str, float]:
+    """Four numbers, as a list or a text, or an object with a side each."""
+    sides = value
+    if isinstance(value, str):
+        sides = value.split(",")
+    elif isinstance(value, dict) and set(value) == set(_SIDES):
+        sides = [value[side] for side in _SIDES]
+    if not isinstance(sides, list) or len(sides) != 4 or any(isinstance(side, bool) for side in sides):
+        raise ValueError("expected [left, bottom, right, top] or {west, south, east, north}")
+    try:
+        left, bottom, right, top = (float(side) for side in sides)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("expected four numbers") from None
+    if not all(map(math.isfinite, (left, bottom, right, top))) or not (left < right and bottom < top):
+        raise ValueError("expected a box that is not empty")
+    if not isinstance(value, dict):
+        return [left, bottom, right, top]
+    if max(-left, right) > 180 or max(-bottom, top) > 90:
+        raise ValueError("expected degrees")
+    return dict(zip(_SIDES, (left, bottom, right, top), strict=True))
+
+
+def _check_levels(values: Mapping[str, Any], tms_name: str | None) -> None:
     """``bottom`` and ``top`` are levels of the tile matrix set, in this order."""
-    if "tms" not in values:
+    if tms_name is None:
         return
-    tms = load_tms(values["tms"])
+    tms = load_tms(tms_name)
     for name in ("bottom", "top"):
         if name in values and values[name] not in tms.ids:
             known = ", ".join(reversed(tms.ids))
@@ -229,8 +258,41 @@ _BUILD = (
     _count("height", "Nombre de tuiles dans une dalle, dans le sens de la hauteur", 8, 32, 16),
 )
 
-_NOT_YET = "is not in this version of fastpyr"
+_OF_UPDATES = ("parallelization",)
+_SIDES = ("west", "south", "east", "north")
+_FUSION = (
+    next(parameter for parameter in _BUILD if parameter.name == "parallelization"),
+    Parameter(
+        "top",
+        "Niveau du haut de la pyramide en sortie : par défaut le plus haut de toutes les pyramides en entrée",
+        _level,
+    ),
+    Parameter(
+        "bottom",
+        "Niveau du bas de la pyramide en sortie : par défaut le plus bas de toutes les pyramides en entrée",
+        _level,
+    ),
+    Parameter(
+        "bbox",
+        "Étendue géographique sur laquelle sera générée la pyramide, par défaut l'union des étendues de toutes les "
+        "pyramides en entrée : [gauche, bas, droite, haut] en coordonnées de la grille, ou "
+        "{west, south, east, north} en degrés. Les dalles qui la touchent sont prises entières",
+        _box,
+        constraints={
+            "oneOf": [
+                {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4},
+                {
+                    "type": "object",
+                    "properties": {side: {"type": "number"} for side in _SIDES},
+                    "required": list(_SIDES),
+                    "additionalProperties": False,
+                },
+            ]
+        },
+    ),
+)
 
+FUSION = "7cdca031-9e86-4804-8764-9b1d783b087d"
 RASTER_TO_PYRAMID = "2ae50661-986c-4f47-a3f0-e380417b522c"
 PROCESSINGS: dict[str, Processing] = {
     processing.id: processing
@@ -246,14 +308,14 @@ PROCESSINGS: dict[str, Processing] = {
             aliases=("Calcul de pyramide raster", "raster-to-pyramid"),
         ),
         Processing(
-            "7cdca031-9e86-4804-8764-9b1d783b087d",
+            FUSION,
             "Fusion de pyramides raster",
-            "Fusion de plusieurs pyramides raster en une seule",
+            "Composition de plusieurs pyramides raster indépendantes. Seules les dalles présentes dans plusieurs "
+            "entrées sont recalculées, la première entrée au-dessus ; celles d'une seule entrée sont référencées",
             (),
-            tuple(parameter for parameter in _BUILD if parameter.name in ("parallelization", "top", "bottom")),
+            _FUSION,
             (),
-            aliases=("merge",),
-            unavailable=f"the fusion of pyramids {_NOT_YET}",
+            aliases=("merge", "fusion"),
         ),
         Processing(
             "6a54dc92-fc93-4c8e-9f02-046bf889550e",
@@ -263,7 +325,7 @@ PROCESSINGS: dict[str, Processing] = {
             _BUILD,
             (),
             aliases=("harvest",),
-            unavailable=f"harvesting a WMS {_NOT_YET}",
+            unavailable="harvesting a WMS is not in this version of fastpyr",
         ),
     )
 }

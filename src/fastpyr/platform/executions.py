@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import false, select
 from sqlalchemy.orm import Session
 
-from ..errors import ConflictError, NotFoundError, RequestError
-from .base import Place, as_object, as_text, check_id, check_json, fetch, note
-from .catalogue import PROCESSINGS, PYRAMID_TYPE, Processing
+from ..errors import ConflictError, RequestError
+from .base import Place, as_object, fetch, note
+from .catalogue import FUSION, PROCESSINGS, PYRAMID_TYPE
+from .endings import RUNNING, end
 from .files import FileArea
-from .models import Execution, ExecutionInput, StoredData, Upload, now
+from .models import Dependency, Execution, ExecutionInput, StoredData, Upload, now
 from .queries import Listing, Query, find, match_text, page_of
 from .render import execution_json
+from .requests import Request, find_processing
+from .stored import users_of
 
 __all__ = ["Executions"]
 
 Json = dict[str, Any]
-RUNNING = ("WAITING", "PROGRESS")
-_NOT_SLUG = re.compile(r"[^A-Za-z0-9_-]+")
-_UPDATE = "the update of a pyramid (by reference, by injection) is not in this version of fastpyr: make a new pyramid"
 
 
 class Executions:
@@ -56,34 +54,36 @@ class Executions:
     def create(self, body: Mapping[str, Any]) -> Json:
         """A new execution, and the stored data that it will make; nothing runs yet.
 
-        ``processing``, ``inputs.upload`` (one id), ``output.stored_data.name``, ``parameters``, ``callback``. Raises
-        RequestError naming what is wrong, NotFoundError, and ConflictError for what this version cannot do.
+        ``processing``, ``parameters``, ``callback``, and for a new pyramid ``inputs.upload`` (one id) and
+        ``output.stored_data.name``. An update by reference has ``inputs.stored_data`` (one id) besides; one in place
+        has ``output.stored_data.id`` instead of a name; a fusion has ``inputs.stored_data`` (two ids or more) alone.
+
+        Raises RequestError naming what is wrong, NotFoundError, and ConflictError for what cannot be.
         """
-        processing = find_processing(check_id("processing", body.get("processing")))
-        uploads, stored = _inputs(body)
-        name, output = _output(body)
-        callback = as_object(body, "callback")
+        request = Request.parse(body)
+        processing = request.processing
         with self._place.database.write() as session:
-            inputs = [("upload", fetch(session, Upload, "upload", id)) for id in uploads]
-            bases = [("stored_data", fetch(session, StoredData, "stored data", id)) for id in stored]
-            self._refuse_updates(session, processing, [row for _, row in bases], output)
-            if len(inputs) != 1:
-                raise RequestError("inputs.upload: expected one id of an upload")
-            parameters = processing.read(as_object(body, "parameters") or {})
-            if "tms" not in parameters:
-                raise RequestError("parameters: tms is missing: a new pyramid needs it, for instance PM")
-            made = StoredData(
-                name=name, type=PYRAMID_TYPE, labels=_labels(body), tags={}, pyramid=_slug(name), extra={}, edition=None
-            )
-            session.add(made)
-            session.flush()
-            note(session, made.id, "Création")
+            inputs: list[tuple[str, Any]] = [("upload", fetch(session, Upload, "upload", id)) for id in request.uploads]
+            inputs += [("stored_data", fetch(session, StoredData, "stored data", id)) for id in request.stored]
+            output = None if request.output is None else fetch(session, StoredData, "stored data", request.output)
+            if processing.unavailable is not None:
+                raise ConflictError(f"processing {processing.id}: {processing.unavailable}")
+            bases = [row for kind, row in inputs if kind == "stored_data"] + ([] if output is None else [output])
+            parameters = self._parameters(request, bases)
+            if output is None:
+                output = StoredData(
+                    name=request.name, type=PYRAMID_TYPE, labels=list(request.labels), tags={}, pyramid=request.slug,
+                    extra={}, edition=None,
+                )  # fmt: skip
+                session.add(output)
+                session.flush()
+                note(session, output.id, "Création")
             row = Execution(
                 processing_id=processing.id,
                 parameters=parameters,
-                callback=callback,
-                output_id=made.id,
-                output_name=name,
+                callback=request.callback,
+                output_id=output.id,
+                output_name=output.name,
                 inputs=[
                     ExecutionInput(number=number, kind=kind, entity_id=item.id, facts=_facts(item))
                     for number, (kind, item) in enumerate(inputs)
@@ -95,13 +95,14 @@ class Executions:
             return execution_json(session, row)
 
     @staticmethod
-    def _refuse_updates(session: Session, processing: Processing, bases: list[StoredData], output: str | None) -> None:
-        if output is not None:
-            fetch(session, StoredData, "stored data", output)
-        if processing.unavailable is not None:
-            raise ConflictError(f"processing {processing.id}: {processing.unavailable}")
-        if bases or output is not None:
-            raise ConflictError(f"processing {processing.id}: {_UPDATE}")
+    def _parameters(request: Request, bases: list[StoredData]) -> Json:
+        """The parameters to use. Raises RequestError naming one, ConflictError for a pyramid that is not made yet."""
+        fusion = request.processing.id == FUSION
+        tms = _check_bases(bases, fusion=fusion)
+        parameters = request.processing.read(request.parameters, tms=tms, update=bool(bases) and not fusion)
+        if not bases and "tms" not in parameters:
+            raise RequestError("parameters: tms is missing: a new pyramid needs it, for instance PM")
+        return parameters
 
     def get(self, id: str) -> Json:
         with self._place.database.read() as session:
@@ -144,16 +145,18 @@ class Executions:
             return execution_json(session, row)
 
     def launch(self, id: str) -> None:
-        """Put an execution in the queue. Raises ConflictError when it was launched before, or its delivery is not
-        closed with its checks passed."""
+        """Put an execution in the queue. Raises ConflictError when it was launched before, its delivery is not closed
+        with its checks passed, or a pyramid that it goes on from is not there, or must not change."""
         with self._place.database.write() as session:
             row = fetch(session, Execution, "execution", id)
             if row.status != "CREATED":
                 raise ConflictError(f"execution {id} is {row.status}: it can be launched once; create another one")
-            output = session.get(StoredData, row.output_id)
+            output = session.get(StoredData, row.output_id, with_for_update=True)
             if output is None:
                 raise ConflictError(f"execution {id}: its output {row.output_id} was deleted: create another execution")
             for item in row.inputs:
+                if item.kind != "upload":
+                    continue
                 upload = session.get(Upload, item.entity_id)
                 if upload is None or upload.status != "CLOSED":
                     state = "DELETED" if upload is None else upload.status
@@ -161,23 +164,33 @@ class Executions:
                         f"execution {id}: upload {item.entity_id} is {state}, not CLOSED: close it and let its checks "
                         "pass first"
                     )
-            row.fingerprint = self._fingerprint(row, output)
-            row.status, row.launch, output.status = "WAITING", now(), "GENERATING"
+            _lock_bases(session, row, output)
+            row.fingerprint = self._fingerprint(session, row, output)
+            _begin_output(session, row, output)
+            row.status, row.launch = "WAITING", now()
             self._place.asked.add(id)
             note(session, output.id, "Lancement")
         self._place.log(id).say("Exécution lancée, en attente")
         self._place.wake()
 
-    def _fingerprint(self, row: Execution, output: StoredData) -> str:
+    def _fingerprint(self, session: Session, row: Execution, output: StoredData) -> str:
         """Equal for executions that make the same bytes: one can go on where another one stopped."""
-        (item,) = row.inputs
-        area = FileArea(self._place.upload_folder(item.entity_id))
-        files = []
-        for name in area.names():
-            stat = area.path(name).stat()
-            files.append([name, stat.st_size, stat.st_mtime_ns])
+        inputs = []
+        for item in row.inputs:
+            if item.kind == "upload":
+                area = FileArea(self._place.upload_folder(item.entity_id))
+                paths = {name: area.path(name) for name in area.names()}
+            else:
+                descriptor = self._place.descriptor(fetch(session, StoredData, "stored data", item.entity_id))
+                paths = {path.name: path for path in (descriptor, descriptor.with_suffix(".list"))}
+            try:
+                stats = {name: path.stat() for name, path in paths.items()}
+            except OSError as error:
+                raise ConflictError(f"execution {row.id}: a file of its input {item.entity_id} is gone") from error
+            files = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()]
+            inputs.append([item.entity_id, files])
         parameters = {name: value for name, value in row.parameters.items() if name != "parallelization"}
-        facts = [row.processing_id, item.entity_id, files, parameters, output.pyramid]
+        facts = [row.processing_id, inputs, parameters, output.pyramid]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def abort(self, id: str) -> None:
@@ -210,66 +223,49 @@ class Executions:
         return self._place.log(id).lines()
 
 
-def end(session: Session, row: Execution, status: str) -> None:
-    """The last state of an execution; what it was making is unstable unless it is done."""
-    row.status, row.finish, row.owner = status, now(), None
-    output = session.get(StoredData, row.output_id, with_for_update=True)
-    if output is not None and output.status in ("GENERATING", "MODIFYING"):
-        output.status = "GENERATED" if status == "SUCCESS" else "UNSTABLE"
-        titles = {"SUCCESS": "Génération", "FAILURE": "Échec", "ABORTED": "Abandon"}
-        note(session, output.id, titles[status])
+def _facts(row: Upload | StoredData) -> Json:
+    facts = {"type": row.type, "name": row.name, "srs": row.srs}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
-def find_processing(id: str) -> Processing:
-    """A processing by id. Raises NotFoundError."""
-    found = PROCESSINGS.get(id)
-    if found is None:
-        raise NotFoundError(f"no processing {id[:50]!r}; known are {', '.join(PROCESSINGS)}")
-    return found
+def _check_bases(bases: list[StoredData], *, fusion: bool) -> str | None:
+    """The tile matrix set of the pyramids that are merged or updated, None without any.
+
+    Raises ConflictError for one that is not made yet, RequestError for pyramids that cannot be merged.
+    """
+    for base in bases:
+        if base.status not in ("GENERATED", "MODIFYING") or base.type_infos is None:
+            raise ConflictError(f"stored data {base.id} is {base.status}: there is no pyramid to go on from")
+    infos = [base.type_infos or {} for base in bases]
+    for name in ("tms", "channels_format") if fusion else ():
+        if len(values := {str(one[name]) for one in infos}) > 1:
+            raise RequestError(f"inputs.stored_data: these differ in {name}: {', '.join(sorted(values))}")
+    return str(infos[0]["tms"]) if infos else None
 
 
-def _inputs(body: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    inputs = as_object(body, "inputs") or {}
-    unknown = set(inputs) - {"upload", "stored_data"}
-    if unknown:
-        raise RequestError(f"inputs: unknown {min(unknown)[:50]!r}; expected upload and stored_data")
-    found = []
-    for kind in ("upload", "stored_data"):
-        given = inputs.get(kind) or []
-        if not isinstance(given, list):
-            raise RequestError(f"inputs.{kind}: expected a list of ids")
-        found.append([check_id(f"inputs.{kind}", id) for id in given])
-    return found[0], found[1]
+def _lock_bases(session: Session, row: Execution, output: StoredData) -> None:
+    """What is updated or merged, kept from being deleted or changed as long as the output needs it. Raises
+    ConflictError."""
+    for id in sorted(item.entity_id for item in row.inputs if item.kind == "stored_data"):
+        base = session.get(StoredData, id, with_for_update=True)
+        if base is None or base.status != "GENERATED":
+            state = "DELETED" if base is None else base.status
+            raise ConflictError(f"execution {row.id}: stored data {id} is {state}, not GENERATED")
+        if id != output.id:
+            session.merge(Dependency(user_id=output.id, used_id=id))
 
 
-def _output(body: Mapping[str, Any]) -> tuple[str, str | None]:
-    """(name of the new stored data, "") or ("", id of an existing one). Clients write ``id`` and ``_id``."""
-    output = as_object(body, "output")
-    if output is None or "stored_data" not in output:
-        raise RequestError("output: expected {stored_data: {name}}")
-    stored = as_object(output, "stored_data") or {}
-    id = stored.get("_id", stored.get("id"))
-    if id is not None:
-        return "", check_id("output.stored_data.id", id)
-    try:
-        return as_text(stored, "name") or "", None
-    except RequestError as error:
-        raise RequestError(f"output.stored_data.{error}") from error
-
-
-def _labels(body: Mapping[str, Any]) -> list[str]:
-    labels = body["output"]["stored_data"].get("storage_tags") or []
-    if not isinstance(labels, list) or not all(isinstance(label, str) and len(label) < 100 for label in labels):
-        raise RequestError("output.stored_data.storage_tags: expected a list of texts")
-    check_json("output.stored_data.storage_tags", labels)
-    return labels
-
-
-def _facts(row: Upload) -> Json:
-    return {"type": row.type, "name": row.name, "srs": row.srs}
-
-
-def _slug(name: str) -> str:
-    """A name for the pyramid's files: letters, digits, ``_`` and ``-``."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return _NOT_SLUG.sub("_", plain).strip("_-")[:60] or "PYRAMID"
+def _begin_output(session: Session, row: Execution, output: StoredData) -> None:
+    """The state of an output while it is made, or changed. Raises ConflictError."""
+    if output.status == "CREATED":
+        output.status = "GENERATING"
+        return
+    if output.status != "GENERATED":
+        raise ConflictError(f"execution {row.id}: its output {output.id} is {output.status}, not GENERATED")
+    users = [user["_id"] for user in users_of(session, output.id)]
+    if users:
+        raise ConflictError(
+            f"execution {row.id}: stored data {', '.join(users)} has slabs of {output.id}, and would change with it: "
+            "make a new pyramid of it instead (inputs.stored_data)"
+        )
+    output.status = "MODIFYING"

@@ -153,8 +153,17 @@ def _names(tree: list[dict[str, Any]], prefix: str) -> Iterator[str]:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files below a folder; links lead to what is counted elsewhere, and what is hidden is work."""
+    total = 0
+    with os.scandir(folder) as scan:
+        for entry in scan:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                total += folder_size(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def remove_tree(folder: Path) -> None:

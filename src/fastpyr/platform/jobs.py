@@ -23,11 +23,13 @@ from typing import IO, Any
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.exc import SQLAlchemyError
 
+from ..errors import FastpyrError
 from .base import Place, note
 from .catalogue import CHECK_RASTER, CHECK_STANDARD
 from .drivers import drivers_to_skip
-from .executions import RUNNING, end
+from .endings import drop_old, end, settle, succeed
 from .models import CheckExecution, Execution, StoredData, Upload, new_id, now
+from .orders import order
 from .sweep import is_old, sweep
 from .uploads import latest_checks
 
@@ -96,6 +98,7 @@ class Supervisor:
     def _look(self) -> None:
         """Have a look soon; before it returns, workers whose jobs were aborted are gone."""
         self._stop_unwanted()
+        self._settle()
         self._wake.set()
 
     def close(self) -> None:
@@ -186,48 +189,9 @@ class Supervisor:
             if row is None:
                 return False
             row.status, row.start, row.owner = "PROGRESS", now(), self._id
-            output = session.get(StoredData, row.output_id)
-            assert output is not None
-            folder = self._place.stored_folder(output.id)
-            job = {
-                "kind": "execution",
-                "folder": str(self._place.upload_folder(row.inputs[0].entity_id) / "data"),
-                "descriptor": str(folder / f"{output.pyramid}.json"),
-                "log": str(self._place.root / "logs" / f"{row.id}.log"),
-                "options": self._options(row, session.get(Upload, row.inputs[0].entity_id)),
-            }
-            self._adopt(session, row, folder)
+            job = order(self._place, session, row)
         self._begin(row.id, "execution", job, {})
         return True
-
-    @staticmethod
-    def _options(row: Execution, upload: Upload | None) -> Json:
-        options = dict(row.parameters)
-        if upload is not None:
-            options["srs"] = upload.srs
-        return options
-
-    def _adopt(self, session: Any, row: Execution, folder: Path) -> None:
-        """Take over what an earlier execution of the same work has left unfinished."""
-        if folder.exists():
-            return
-        earlier = session.scalars(
-            select(Execution)
-            .where(
-                Execution.fingerprint == row.fingerprint,
-                Execution.id != row.id,
-                Execution.status.in_(("FAILURE", "ABORTED")),
-            )
-            .order_by(Execution.finish.desc())
-        )
-        for other in earlier:
-            output = session.get(StoredData, other.output_id)
-            left = self._place.stored_folder(other.output_id)
-            if output is not None and output.status == "UNSTABLE" and left.is_dir():
-                with contextlib.suppress(OSError):
-                    os.rename(left, folder)
-                    self._place.log(row.id).say(f"Reprise du travail de l'exécution {other.id}")
-                return
 
     def _begin(self, id: str, kind: str, work: Json, checks: dict[str, str]) -> None:
         """Start a worker for a job that is claimed. One that cannot be started has failed."""
@@ -236,7 +200,7 @@ class Supervisor:
             if kind == "execution":
                 Path(work["descriptor"]).parent.mkdir(parents=True, exist_ok=True)
                 self._place.log(id).say("Exécution commencée")
-            job.process = _start(job.errors)
+            job.process = _start(job.errors, self._lock)
         except OSError as error:
             job.error = f"no worker could be started: {error}"
         with self._guard:
@@ -256,6 +220,7 @@ class Supervisor:
         while True:
             try:
                 (self._end_check if job.kind == "check" else self._end_execution)(job)
+                self._settle()
                 break
             except (SQLAlchemyError, OSError):
                 if self._stop.wait(1.0):
@@ -321,20 +286,29 @@ class Supervisor:
             row = session.get(Execution, job.id, with_for_update=True)
             if row is None or row.status != "PROGRESS" or row.owner != self._id:
                 return
+            output = session.get(StoredData, row.output_id)
             if job.result is None:
                 end(session, row, "FAILURE")
-            else:
-                output = session.get(StoredData, row.output_id, with_for_update=True)
-                upload = session.get(Upload, row.inputs[0].entity_id)
-                if output is not None:
-                    output.size, output.srs = job.result["size"], job.result["srs"]
-                    output.type_infos = job.result["type_infos"]
-                    output.extent = None if upload is None else upload.extent
-                row.progress = 1.0
-                end(session, row, "SUCCESS")
-            succeeded = job.result is not None
-            text = "Exécution terminée avec succès" if succeeded else f"Exécution en échec : {job.error}"
-            self._place.log(job.id).say(text, "INFO" if succeeded else "ERROR")
+                self._place.log(job.id).say(f"Exécution en échec : {job.error}", "ERROR")
+                return
+            succeed(session, row, job.result)
+            self._place.log(job.id).say("Exécution terminée avec succès")
+        if output is not None:
+            with contextlib.suppress(FastpyrError):  # the next to start sweeps it away
+                drop_old(self._place.descriptor(output))
+
+    def _settle(self) -> None:
+        """Take back what executions that failed or were aborted have changed in place."""
+        settle(self._place, self._is_over)
+
+    def _is_over(self, id: str, owner: str) -> bool:
+        """Whether the worker of an execution is gone."""
+        if owner != self._id:
+            return self._is_dead(owner)
+        with self._guard:
+            job = self._jobs.get(id)
+        # one that is claimed and not begun yet has a worker soon, which is stopped at once
+        return job is not None and (job.process is None or job.process.poll() is not None)
 
     def _stop_unwanted(self) -> None:
         """Kill workers whose jobs are not to be done any more, and wait until they are gone."""
@@ -363,9 +337,9 @@ class Supervisor:
         """Write down what became of the jobs of processes that are gone."""
         self._recovered = time.monotonic()
         with self._place.database.read() as session:
-            owners = set(session.scalars(select(Execution.owner).where(Execution.status.in_(RUNNING)).distinct()))
+            owners = set(session.scalars(select(Execution.owner).where(Execution.owner.is_not(None)).distinct()))
             owners |= set(session.scalars(select(CheckExecution.owner).where(CheckExecution.status == "PROGRESS")))
-        dead = [owner for owner in owners - {None, self._id} if owner is not None and self._is_dead(owner)]
+        dead = [owner for owner in owners if owner not in (None, self._id) and self._is_dead(str(owner))]
         if not dead:
             return
         with self._place.database.write() as session:
@@ -384,11 +358,12 @@ class Supervisor:
             ):
                 check.status, check.start, check.owner = "WAITING", None, None
                 self._place.log(check.id).say("Le serveur s'est arrêté : la vérification recommencera", "WARNING")
+        self._settle()
         for owner in dead:
             (self._owners / f"{owner}.lock").unlink(missing_ok=True)
 
     def _is_dead(self, owner: str) -> bool:
-        """Whether nobody holds the lock of a process any more."""
+        """Whether nobody holds the lock of a process any more: neither itself nor a worker of it."""
         try:
             with open(self._owners / f"{owner}.lock") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -399,9 +374,9 @@ class Supervisor:
         return True
 
 
-def _start(errors: Path) -> subprocess.Popen[str]:
-    """A worker that waits for its job. It decodes what strangers deliver: it is told no secrets, and knows no files
-    that name others."""
+def _start(errors: Path, lock: IO[str]) -> subprocess.Popen[str]:
+    """A worker that waits for its job, and holds the lock too as long as it lives. It decodes what strangers deliver:
+    it is told no secrets, and knows no files that name others."""
     errors.parent.mkdir(parents=True, exist_ok=True)
     known = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     known |= {"GDAL_SKIP": drivers_to_skip(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -415,6 +390,7 @@ def _start(errors: Path) -> subprocess.Popen[str]:
             encoding="utf-8",
             start_new_session=True,
             env=known,
+            pass_fds=(lock.fileno(),),
         )
 
 

@@ -16,7 +16,7 @@ from .models import Configuration, Dependency, Execution, StoredData
 from .queries import Listing, Query, find
 from .render import stored_data_json
 
-__all__ = ["StoredDatas"]
+__all__ = ["StoredDatas", "used_data", "users_of"]
 
 Json = dict[str, Any]
 _COLUMNS = ("name", "type", "srs", "description", "status", "size", "creation", "update")
@@ -58,7 +58,7 @@ class StoredDatas(Annotated):
             row = fetch(session, StoredData, "stored data", id)
             if row.status in ("GENERATING", "MODIFYING"):
                 raise ConflictError(f"stored data {id} is {row.status}: abort its execution first")
-            users = [found["_id"] for found in _users(session, id)]
+            users = [found["_id"] for found in users_of(session, id)]
             if users:
                 raise ConflictError(f"stored data {id} is used by stored data {', '.join(users)}: delete those first")
             published = [found.id for found in _configurations(session, id)]
@@ -80,7 +80,7 @@ class StoredDatas(Annotated):
             used = session.scalars(
                 select(StoredData).join(Dependency, Dependency.used_id == StoredData.id).where(Dependency.user_id == id)
             )
-            return {"used_by": _users(session, id), "use": [_named(row) for row in used]}
+            return {"used_by": users_of(session, id), "use": [_named(row) for row in used]}
 
     def descriptor(self, id: str) -> Path:
         """Where the pyramid's descriptor is. Raises NotFoundError, and ConflictError before it is made."""
@@ -88,7 +88,7 @@ class StoredDatas(Annotated):
             row = fetch(session, StoredData, "stored data", id)
             if row.status not in ("GENERATED", "MODIFYING"):
                 raise ConflictError(f"stored data {id} is {row.status}: there is no pyramid to read")
-            path = self._place.stored_folder(id) / f"{row.pyramid}.json"
+            path = self._place.descriptor(row)
         if not path.is_file():
             raise NotFoundError(f"stored data {id}: its files are gone from {path.parent}")
         return path
@@ -98,7 +98,8 @@ def _named(row: StoredData) -> Json:
     return {"name": row.name, "_id": row.id}
 
 
-def _users(session: Session, id: str) -> list[Json]:
+def users_of(session: Session, id: str) -> list[Json]:
+    """The stored data whose slabs refer to those of another one."""
     rows = session.scalars(
         select(StoredData).join(Dependency, Dependency.user_id == StoredData.id).where(Dependency.used_id == id)
     )
