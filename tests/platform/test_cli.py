@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_delivery import md5_list, tiff, written
+from small_delivery import md5_list, on_grid, tiff, written
+from updates import assert_same
 
 import fastpyr
 
@@ -46,6 +47,55 @@ def test_from_delivery_to_deletion(root: Path, tmp_path: Path) -> None:
     assert run("stored", "delete", "OUT", root=root)[0] == 0
     assert json.loads(run("stored", "list", "--json", root=root)[1]) == []
     assert not Path(result["descriptor"]).exists()
+
+
+def test_updates_and_fusion(root: Path, tmp_path: Path) -> None:
+    for name, col in (("A", 0), ("B", 2300)):
+        folder = written(tmp_path / name, {f"{name}.tif": on_grid(col, 0, 2300, 60, col)})
+        assert run("deliver", folder, "--srs", "EPSG:3857", "--name", name, root=root)[0] == 0
+    options = [
+        "-p",
+        "tms=PM",
+        "-p",
+        "top=17",
+        "-p",
+        "compression=png",
+        "-p",
+        "interpolation=nn",
+        "-p",
+        "width=8",
+        "-p",
+        "height=8",
+    ]
+    update, merge = ("run", "raster-to-pyramid"), ("run", "merge")
+    assert run(*update, "--upload", "A", "--name", "FIRST", *options, root=root)[0] == 0
+    assert run(*update, "--upload", "B", "--name", "OTHER", *options, root=root)[0] == 0
+    code, out, err = run(*update, "--upload", "B", "--stored", "FIRST", "--name", "NEXT", "--json", root=root)
+    assert code == 0, err
+    assert fastpyr.open(json.loads(out)["descriptor"]).verify().ok
+    shown = json.loads(run("stored", "show", "NEXT", root=root)[1])
+    assert [one["name"] for one in shown["dependencies"]["use"]] == ["FIRST"]
+    code, _, err = run("stored", "delete", "FIRST", root=root)
+    assert code == 2
+    assert shown["_id"] in err
+    code, out, err = run(*merge, "--stored", "FIRST", "--stored", "OTHER", "--name", "BOTH", "--json", root=root)
+    assert code == 0, err
+    merged = fastpyr.open(json.loads(out)["descriptor"])
+    assert_same(merged, fastpyr.open(shown["descriptor"]))
+    for name in ("BOTH", "NEXT"):
+        assert run("stored", "delete", name, root=root)[0] == 0
+    code, out, err = run(*update, "--upload", "B", "--into", "FIRST", "--clean", "--json", root=root)
+    assert code == 0, err
+    assert json.loads(out)["stored_data"]["name"] == "FIRST"
+    assert [one["name"] for one in json.loads(run("uploads", "list", "--json", root=root)[1])] == ["A"]
+    for wrong, word in (
+        ((*update, "--upload", "A"), "--into"),
+        ((*update, "--upload", "A", "--into", "FIRST", "-p", "tms=PM"), "tms"),
+        ((*merge, "--stored", "FIRST", "--name", "X"), "inputs.stored_data"),
+    ):
+        code, _, err = run(*wrong, root=root)
+        assert code == 2
+        assert word in err.strip().splitlines()[-1]
 
 
 def test_lists_beside_the_folder(root: Path, tmp_path: Path) -> None:
@@ -93,6 +143,7 @@ def test_descriptor_of_the_client(root: Path, tmp_path: Path) -> None:
         (("deliver", "nowhere"), "nowhere"),
         (("deliver", "."), "--srs"),
         (("run", "nothing", "--upload", "x", "--name", "y"), "x"),
+        (("run", "merge", "--stored", "x", "--name", "y"), "'x'"),
         (("uploads", "delete", "x"), "'x'"),
         (("stored", "show", "x"), "'x'"),
         (("serve", "--user", "me"), "--password"),

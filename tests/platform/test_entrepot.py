@@ -16,7 +16,7 @@ from fastpyr.platform import Entrepot
 from fastpyr.platform.queries import Query
 
 PYRAMID = "2ae50661-986c-4f47-a3f0-e380417b522c"
-FUSION = "7cdca031-9e86-4804-8764-9b1d783b087d"
+HARVEST = "6a54dc92-fc93-4c8e-9f02-046bf889550e"
 ENDPOINT = "ae032611-13eb-4a18-8d04-9b7604a031cc"
 
 
@@ -221,15 +221,10 @@ def test_what_clients_send_for_numbers_and_truth(idle: Entrepot) -> None:
     assert idle.executions.create(body)["parameters"]["mask"] is True
 
 
-def test_updates_are_refused_with_a_reason(idle: Entrepot) -> None:
+def test_what_cannot_be_created(idle: Entrepot) -> None:
     upload = upload_of(idle)
-    old = idle.executions.create(request_body(upload))["output"]["stored_data"]["_id"]
-    injection = request_body(upload) | {"output": {"stored_data": {"id": old}}, "parameters": {}}
-    reference = request_body(upload) | {"inputs": {"upload": [upload], "stored_data": [old]}, "parameters": {}}
-    fusion = request_body(upload) | {"processing": FUSION, "inputs": {"stored_data": [old, old]}}
-    for body in (injection, injection | {"output": {"stored_data": {"_id": old}}}, reference, fusion):
-        with pytest.raises(ConflictError, match="not in this version"):
-            idle.executions.create(body)
+    with pytest.raises(ConflictError, match="WMS"):
+        idle.executions.create(request_body(upload) | {"processing": HARVEST, "inputs": {}})
     with pytest.raises(NotFoundError):
         idle.executions.create(request_body(upload) | {"output": {"stored_data": {"id": "nothing"}}})
     with pytest.raises(NotFoundError):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+import fastpyr
+
 LEFT, TOP, CELL = 920_000.0, 6_565_000.0, 0.5
 
 
@@ -25,6 +27,22 @@ def tiff(
     profile = {"driver": "GTiff", "width": size, "height": size, "count": 3, "dtype": "uint8", "compress": "deflate"}
     with MemoryFile() as memory:
         with memory.open(crs=crs, transform=transform, **{**profile, **more}) as out:
+            out.write(pixels)
+        return bytes(memory.read())
+
+
+def on_grid(col: int, row: int, width: int, height: int, seed: int) -> bytes:
+    """A GeoTIFF of noise on the pixels of PM's level 18, ``col``, ``row`` of them from a corner of its slabs."""
+    from rasterio.io import MemoryFile
+    from rasterio.transform import from_origin
+
+    matrix = fastpyr.load_tms("PM").level("18")
+    cell = matrix.cell_size
+    left, top = matrix.origin_x + (34_603_008 + col) * cell, matrix.origin_y - (23_855_104 + row) * cell
+    pixels = np.random.default_rng(seed).integers(0, 255, (3, height, width), np.uint8)
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 3, "dtype": "uint8"}
+    with MemoryFile() as memory:
+        with memory.open(crs="EPSG:3857", transform=from_origin(left, top, cell, cell), **profile) as out:
             out.write(pixels)
         return bytes(memory.read())
 

@@ -17,7 +17,8 @@ router = APIRouter(tags=["processings"])
 
 
 class ExecutionBody(BaseModel):
-    """A new execution. ``output`` is ``{"stored_data": {"name": …}}``."""
+    """A new execution. ``output`` is ``{"stored_data": {"name": …}}``, or ``{"stored_data": {"id": …}}`` to update a
+    pyramid in place. A pyramid in ``inputs.stored_data`` is updated by reference; two or more are merged."""
 
     model_config = ConfigDict(extra="ignore")
     processing: str
