@@ -53,20 +53,8 @@ def test_updates_and_fusion(root: Path, tmp_path: Path) -> None:
     for name, col in (("A", 0), ("B", 2300)):
         folder = written(tmp_path / name, {f"{name}.tif": on_grid(col, 0, 2300, 60, col)})
         assert run("deliver", folder, "--srs", "EPSG:3857", "--name", name, root=root)[0] == 0
-    options = [
-        "-p",
-        "tms=PM",
-        "-p",
-        "top=17",
-        "-p",
-        "compression=png",
-        "-p",
-        "interpolation=nn",
-        "-p",
-        "width=8",
-        "-p",
-        "height=8",
-    ]
+    given = ("tms=PM", "top=17", "compression=png", "interpolation=nn", "mask=true", "width=8", "height=8")
+    options = [word for one in given for word in ("-p", one)]
     update, merge = ("run", "raster-to-pyramid"), ("run", "merge")
     assert run(*update, "--upload", "A", "--name", "FIRST", *options, root=root)[0] == 0
     assert run(*update, "--upload", "B", "--name", "OTHER", *options, root=root)[0] == 0
