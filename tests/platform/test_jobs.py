@@ -1,6 +1,6 @@
 """Jobs in worker processes: stopped, killed, restarted; the states tell the truth and the bytes are right.
 
-FASTPYR_PLATFORM_KILLS: how many random moments of death are tried (default 2).
+FASTPYR_TEST_KILLS: how many random moments of death are tried (default 2).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from small_delivery import slabs, tiff, written
 import fastpyr
 from fastpyr.platform import Entrepot
 
-KILLS = int(os.environ.get("FASTPYR_PLATFORM_KILLS", "2"))
+KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "2"))
 PARAMETERS: dict[str, Any] = {"compression": "png", "interpolation": "lanczos", "width": 8, "height": 8, "top": "16"}
 
 
@@ -116,7 +116,7 @@ def test_killed_worker(root: Path, large: bytes, expected: dict[str, str]) -> No
 @pytest.mark.timeout(300 + 60 * KILLS)
 def test_moments_of_death(root: Path, large: bytes, expected: dict[str, str]) -> None:
     """The server or a worker dies at a random moment of an execution; the truth is told and the work can be ended."""
-    randomly = random.Random(os.environ.get("FASTPYR_PLATFORM_SEED", "1"))
+    randomly = random.Random(os.environ.get("FASTPYR_TEST_SEED", "1"))
     server = Server(root)
     upload = server.deliver("U", {"a.tif": large})
     server.checked(upload)
