@@ -53,6 +53,17 @@ def _is_settled(execution: Any) -> bool:
     return execution["status"] not in running and execution["output"]["stored_data"]["status"] not in running
 
 
+def _seconds_of_an_update(server: Server, upload: str, old: str) -> float:
+    """How long an update by reference takes from its launch to its end when nobody dies."""
+    begin = time.monotonic()
+    inputs = {"upload": [upload], "stored_data": [old]}
+    execution, stored = launched(server, {"inputs": inputs, "output": {"stored_data": {"name": "MEASURE"}}})
+    assert settled(server, execution) == ("SUCCESS", "GENERATED")
+    seconds = time.monotonic() - begin
+    assert server.call("DELETE", f"/stored_data/{stored}").status == 204
+    return seconds
+
+
 def killed(server: Server, root: Path, *, worker: bool) -> Server:
     """The server that is there after the death of a server, or of its workers."""
     children = psutil.Process(server.process.pid).children()
@@ -75,16 +86,18 @@ def test_moments_of_death(root: Path, expected: tuple[dict[str, str], dict[str, 
     for upload in uploads:
         assert server.checked(upload)["status"] == "CLOSED"
     found: dict[tuple[str, str], int] = {}
+    seconds = 0.0
     for number in range(KILLS):
         first = {"inputs": {"upload": uploads[:1]}, "output": {"stored_data": {"name": "PYR"}}}
         execution, old = launched(server, first | {"parameters": {"tms": "PM", **OPTIONS}})
         assert settled(server, execution) == ("SUCCESS", "GENERATED")
+        seconds = seconds or _seconds_of_an_update(server, uploads[1], old)
         in_place = number % 4 < 2
         body: dict[str, Any] = {"inputs": {"upload": uploads[1:]}, "output": {"stored_data": {"id": old}}}
         if not in_place:
             body = {"inputs": {"upload": uploads[1:], "stored_data": [old]}, "output": {"stored_data": {"name": "PYR"}}}
         execution, output = launched(server, body)
-        time.sleep(randomly.uniform(0, 3))
+        time.sleep(randomly.uniform(0, 1.1 * seconds))
         server = killed(server, root, worker=number % 2 == 1)
         states = settled(server, execution)
         found[states] = found.get(states, 0) + 1

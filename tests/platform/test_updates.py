@@ -101,8 +101,11 @@ def fusion_of(*stored: str, name: str = "WHOLE", **parameters: Any) -> dict[str,
 
 
 @pytest.fixture
-def bench(root: Path, tmp_path: Path) -> Iterator[Bench]:
-    with Entrepot(root) as platform:
+def bench(request: pytest.FixtureRequest, root: Path, tmp_path: Path) -> Iterator[Bench]:
+    """On SQLite, or on what a test asks for."""
+    on_server = getattr(request, "param", "sqlite") == "postgres"
+    url = request.getfixturevalue("postgres") if on_server else None
+    with Entrepot(root, url, own_jobs_only=on_server) as platform:
         yield Bench(platform, tmp_path / "in")
 
 
@@ -166,7 +169,7 @@ def test_update_by_reference_that_was_stopped(bench: Bench, expected: fastpyr.Py
     bench.platform.stored_data.delete(old)
 
 
-@pytest.mark.parametrize("key", ["id", "_id"])
+@pytest.mark.parametrize(("bench", "key"), [("sqlite", "id"), ("postgres", "_id")], indirect=["bench"])
 def test_update_in_place(bench: Bench, expected: fastpyr.Pyramid, key: str) -> None:
     stored_data = bench.platform.stored_data
     old = bench.pyramid("OLD", WEST)
@@ -293,6 +296,30 @@ def test_death_between_the_change_and_the_good_news(root: Path, tmp_path: Path, 
         assert platform.executions.get(execution)["status"] == ("SUCCESS" if heard else "FAILURE")
         assert (bench.slabs(old) == before) is not heard
         assert [path for path in descriptor.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_death_after_the_last_link(bench: Bench) -> None:
+    """New pyramids that are complete but were never told of: the next execution ends with right ones in its place."""
+    from fastpyr.platform.models import Execution, StoredData
+
+    left, right = (bench.pyramid(name, content) for name, content in (("LEFT", WEST), ("RIGHT", EAST)))
+    upload = bench.upload("east", EAST)
+    for body in (reference_of(upload, left), fusion_of(left, right)):
+        found = []
+        for _ in range(2):
+            execution, stored = bench.launched(body)
+            assert bench.platform.wait_for(execution, 60)["status"] == "SUCCESS"
+            descriptor = bench.platform.stored_data.descriptor(stored)
+            home = descriptor.with_suffix("")
+            assert descriptor.with_suffix(".list").read_text().splitlines()[0] == f"0={home}"
+            assert bench.opened(stored).verify().ok
+            found.append(state(home))
+            with bench.platform.database.write() as session:  # what the next server writes down after such a death
+                session.get_one(Execution, execution).status = "FAILURE"
+                session.get_one(StoredData, stored).status = "UNSTABLE"
+        assert found[0] == found[1] != {}
+        assert len(list((bench.platform.root / "stored_data").iterdir())) == 3
+        bench.platform.stored_data.delete(stored)
 
 
 def test_fusion_of_two_halves(bench: Bench, tmp_path: Path) -> None:

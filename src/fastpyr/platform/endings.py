@@ -8,21 +8,18 @@ the pyramid is the old one: then that is GENERATED again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ..errors import FastpyrError
-from ..store import FileStore
-from ..updates.inplace import forget_kept, kept_name, rollback
-from ..updates.note import CHANGE, STAGING, read_note
 from .base import Place, note
+from .changes import take_back
 from .extents import common
 from .models import Dependency, Execution, StoredData, Upload, now
 
-__all__ = ["RUNNING", "drop_old", "drop_staged", "end", "settle", "succeed"]
+__all__ = ["RUNNING", "end", "settle", "succeed"]
 
 Json = dict[str, Any]
 RUNNING = ("WAITING", "PROGRESS")
@@ -88,30 +85,10 @@ def settle(place: Place, is_over: Callable[[str, str], bool]) -> None:
             output = session.get(StoredData, row.output_id, with_for_update=True)
             if output is not None and output.status == "MODIFYING":
                 try:
-                    _take_back(place.descriptor(output))
+                    take_back(place.descriptor(output))
                     output.status = "GENERATED"
                     place.log(id).say("La donnée stockée est inchangée", "INFO")
                 except FastpyrError as error:
                     output.status = "UNSTABLE"
                     place.log(id).say(f"La donnée stockée n'a pas pu être rétablie : {error}", "ERROR")
             row.owner = None
-
-
-def _take_back(descriptor: Path) -> None:
-    """Undo what was done to a pyramid in place. New slabs that are not in it yet stay for the next execution."""
-    store, name = FileStore(descriptor.parent), descriptor.stem
-    found = read_note(store, name, CHANGE)
-    if store.path(kept_name(name)).exists() or (found is not None and found.phase != STAGING):
-        rollback(store, name)
-
-
-def drop_old(descriptor: Path) -> None:
-    """Remove the old slabs of a change that is written down: it is not taken back any more. Raises StoreError."""
-    forget_kept(FileStore(descriptor.parent), descriptor.stem)
-
-
-def drop_staged(descriptor: Path) -> bool:
-    """Remove the new slabs of an interrupted change; False when there are none. Raises StoreError."""
-    store, name = FileStore(descriptor.parent), descriptor.stem
-    found = read_note(store, name, CHANGE)
-    return found is not None and found.phase == STAGING and not rollback(store, name)

@@ -26,8 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..errors import FastpyrError
 from .base import Place, note
 from .catalogue import CHECK_RASTER, CHECK_STANDARD
+from .changes import drop_old
 from .drivers import drivers_to_skip
-from .endings import drop_old, end, settle, succeed
+from .endings import end, settle, succeed
 from .models import CheckExecution, Execution, StoredData, Upload, new_id, now
 from .orders import order
 from .sweep import is_old, sweep

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from ..errors import FastpyrError
 from ..updates.inplace import kept_name
 from .base import Place
-from .endings import drop_old
+from .changes import drop_old
 from .models import StoredData, Upload
 
 __all__ = ["is_old", "sweep"]

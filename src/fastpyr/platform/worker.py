@@ -176,7 +176,7 @@ def _inject(job: Json, figures: _Figures, log: Log) -> None:
     """The old slabs are kept: whoever hears of the end decides whether the change stays."""
     from ..check import delivered_rasters
     from ..updates.inject import inject
-    from .endings import drop_old, drop_staged
+    from .changes import drop_old, drop_staged
 
     descriptor = Path(job["descriptor"])
     drop_old(descriptor)
