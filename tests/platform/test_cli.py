@@ -130,7 +130,7 @@ def test_descriptor_of_the_client(root: Path, tmp_path: Path) -> None:
     [
         (("deliver", "nowhere"), "nowhere"),
         (("deliver", "."), "--srs"),
-        (("run", "nothing", "--upload", "x", "--name", "y"), "x"),
+        (("run", "nothing", "--upload", "x", "--name", "y"), "'nothing'"),
         (("run", "merge", "--stored", "x", "--name", "y"), "'x'"),
         (("uploads", "delete", "x"), "'x'"),
         (("stored", "show", "x"), "'x'"),

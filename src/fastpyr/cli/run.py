@@ -63,15 +63,10 @@ def run(
     parameters = dict(_pair("--parameter", text) for text in given)
     labels = dict(_pair("--tag", text) for text in tags)
     with open_platform(root, database, own_jobs_only=True) as platform:
-        inputs = {
-            "upload": [] if upload is None else [named(platform.uploads, "upload", upload)["_id"]],
-            "stored_data": [named(platform.stored_data, "stored data", base)["_id"] for base in bases],
-        }
-        output = {"name": name} if into is None else {"id": named(platform.stored_data, "stored data", into)["_id"]}
         body = {
             "processing": _processing(platform, processing),
-            "inputs": inputs,
-            "output": {"stored_data": output},
+            "inputs": _inputs(platform, upload, bases),
+            "output": {"stored_data": {"name": name} if into is None else {"id": _stored(platform, into)}},
             "parameters": parameters,
         }
         execution = platform.executions.create(body)
@@ -85,8 +80,8 @@ def run(
             raise
         execution = _follow(platform, execution["_id"], as_json)
         succeeded = execution["status"] == "SUCCESS"
-        for id in inputs["upload"] if succeeded and clean else ():
-            platform.uploads.delete(id)
+        for delivery in execution["inputs"]["upload"] if succeeded and clean else ():
+            platform.uploads.delete(delivery["_id"])
         stored = platform.stored_data.get(stored_id)
         where = platform.stored_data.descriptor(stored_id) if succeeded else None
     if as_json:
@@ -94,6 +89,15 @@ def run(
     else:
         click.echo(f"{stored_id}  {stored['status']}  {stored['name']}" + (f"  {where}" if where else ""))
     return 0 if succeeded else 1
+
+
+def _inputs(platform: Entrepot, upload: str | None, bases: tuple[str, ...]) -> dict[str, list[str]]:
+    deliveries = [] if upload is None else [str(named(platform.uploads, "upload", upload)["_id"])]
+    return {"upload": deliveries, "stored_data": [_stored(platform, base) for base in bases]}
+
+
+def _stored(platform: Entrepot, text: str) -> str:
+    return str(named(platform.stored_data, "stored data", text)["_id"])
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
