@@ -88,7 +88,7 @@ def settle(place: Place, is_over: Callable[[str, str], bool]) -> None:
                     take_back(place.descriptor(output))
                     output.status = "GENERATED"
                     place.log(id).say("La donnée stockée est inchangée", "INFO")
-                except FastpyrError as error:
+                except (FastpyrError, OSError) as error:
                     output.status = "UNSTABLE"
                     place.log(id).say(f"La donnée stockée n'a pas pu être rétablie : {error}", "ERROR")
             row.owner = None
