@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from object_servers import ObjectServer, running_ceph, running_moto
 
 from fastpyr import _native
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(params=_native.cpu_paths())

@@ -256,7 +256,7 @@ def test_slivers_are_gaps_and_edges_a_pixel_fraction_apart_are_not() -> None:
     assert coverage([left, BoundingBox(100.4, 0, 200, 100)], (1, 1)).gaps == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 4)), min_size=1, max_size=12))
 def test_overlaps_against_counting(places: list[tuple[int, int, int]]) -> None:
     """Every pair that shares a cell of a counted grid is an overlap, and no other."""

@@ -150,7 +150,7 @@ def test_grids_that_cannot_be(wrong) -> None:
         BlockGrid(**{**known, "width": 4, "height": 4, **wrong})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_cut_and_assembled_again(data) -> None:
     size = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
@@ -189,7 +189,7 @@ def test_padding_repeats_the_nearest_pixels_for_lossy_codecs() -> None:
 # --- auxiliary objects ---
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.tuples(st.integers(0, 3), st.integers(-200, 200), st.integers(-200, 200)), max_size=40), st.data())
 def test_presence_is_a_set(blocks, data) -> None:
     presence = Presence()

@@ -147,7 +147,7 @@ def test_names_of_pixel_types_and_compressions() -> None:
 # --- against the slow codec ---
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_block_is_what_the_slow_codec_makes(cpu_path, data) -> None:
     pixel_type = data.draw(st.sampled_from(TYPES))

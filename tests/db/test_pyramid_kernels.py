@@ -16,9 +16,7 @@ from fastpyr.errors import ConfigError
 
 TYPES, METHODS = list(PixelType), list(Method)
 WEIGHTS = (-1, 9, 9, -1)
-each_path = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+each_path = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def half_away(value: Fraction) -> int:
@@ -153,7 +151,7 @@ def stored(image, valid, window, size):
     return blocks
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_levels_of_a_raster_anywhere(data) -> None:
     """Odd sizes, one pixel, negative and absent blocks, odd block sizes, level 1 skipped: always the plain raster."""

@@ -41,7 +41,7 @@ def blocks_of(rng, image, mask):
     return [found[k] for k in rng.permutation(len(found))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_what_numpy_says(data) -> None:
     pixel_type = data.draw(st.sampled_from(TYPES))
@@ -112,7 +112,7 @@ def test_floats_far_from_zero_keep_their_deviations() -> None:
     np.testing.assert_allclose(counted.std, np.std(image - 1e9), rtol=1e-7)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300), min_size=1, max_size=30

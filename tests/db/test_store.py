@@ -222,7 +222,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(STEP, min_size=1, max_size=4),
     method=st.sampled_from(["nearest", "bilinear", "bicubic"]),

@@ -91,7 +91,7 @@ texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_chara
 numbers = st.floats(-1e9, 1e9).map(lambda value: float(f"{value:.15G}"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     texts.map(str.strip).filter(bool),
     st.lists(st.tuples(st.sampled_from(list(PixelType)), st.one_of(st.none(), numbers)), min_size=1, max_size=3),

@@ -279,7 +279,7 @@ def test_png_must_be_square() -> None:
         decode_tile(TileFormat.parse("TIFF_PNG_UINT8"), 1, 32, 16, b"")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(TILE_FORMATS), st.data(), st.booleans())
 @example(TileFormat.parse("TIFF_LZW_UINT8"), None, True)
 def test_damaged_tiles_never_do_worse_than_an_error(
@@ -304,7 +304,7 @@ def test_damaged_tiles_never_do_worse_than_an_error(
     assert "\n" not in message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(TILE_FORMATS), st.binary(max_size=300), st.booleans())
 def test_junk(format: TileFormat, data: bytes, strict: bool) -> None:
     if format.compression is Compression.LZW:

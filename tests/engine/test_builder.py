@@ -72,7 +72,7 @@ def jobs(draw):
     return x, y, pixels, mask, slab, draw(st.booleans())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(jobs())
 def test_every_tile_equals_the_slow_pyramid(job):
     px, py, pixels, mask, (width, height), masked = job

@@ -20,7 +20,7 @@ from fastpyr.engine.records import BlockShape, Gift, RecordError, Tiles, pack, w
 from fastpyr.engine.scratch import Scratch
 from fastpyr.planning import BuildOptions, SourceGroup, make_plan
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

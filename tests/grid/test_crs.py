@@ -210,7 +210,7 @@ def test_project_bounds_against_brute_force_and_gdal(source, target, box):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 1.2e6), st.floats(6e6, 7e6), st.floats(1, 3e5), st.floats(1, 3e5))
 def test_project_bounds_never_misses_a_point(left, bottom, width, height):
     box = BoundingBox(left, bottom, left + width, bottom + height)

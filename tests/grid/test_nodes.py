@@ -81,7 +81,7 @@ def test_step_follows_the_need():
     assert 16 <= step <= 64
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 700),
     st.integers(1, 700),

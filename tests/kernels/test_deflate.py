@@ -53,7 +53,7 @@ def _inflate(stream):
     return raw
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pictures())
 def test_zlib_streams_hold_the_pixels_on_every_path(pixels):
     results = on_every_path(lambda: _native.DeflateEncoder(False).encode(pixels))
@@ -62,7 +62,7 @@ def test_zlib_streams_hold_the_pixels_on_every_path(pixels):
     assert len(results[0]) <= pixels.nbytes + 6 + 6 * (pixels.nbytes // 65535 + 65)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pictures())
 def test_png_files_have_the_one_form(pixels):
     from PIL import Image

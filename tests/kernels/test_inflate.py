@@ -75,13 +75,13 @@ def streams(draw):
 
 
 @given(streams(), streams(), st.integers(-2, 700))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_zlib_packs(first, second, spare):
     _check((first[0], second[0]), (first[1], max(1, second[1] + spare)))
 
 
 @given(streams(), streams(), st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_damaged_streams_are_refused_when_zlib_does(first, second, data):
     damaged = bytearray(first[0])
     for _ in range(data.draw(st.integers(1, 4))):

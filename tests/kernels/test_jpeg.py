@@ -86,7 +86,7 @@ def test_sizes_around_a_chunk_equal_libjpeg(cpu_path: str, size: int) -> None:
         assert encoder.encode(tile) == libjpeg(tile, 90), shape
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),
     rows=st.integers(1, 70),

@@ -93,7 +93,7 @@ def test_nodata_that_bytes_cannot_hold_is_nowhere(value: float) -> None:
     assert nodata_mask(pixels, [value]).tolist() == [[255] * 4]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     tiles=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     size=st.tuples(st.integers(1, 33), st.integers(1, 70)),

@@ -35,7 +35,7 @@ def layer(rng: np.random.Generator, channels: int, dtype: str, masked: bool) -> 
     return strided(values), None if mask is None else strided(mask)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     method=st.sampled_from(METHODS),
     dtype=st.sampled_from(["uint8", "float32"]),

@@ -45,7 +45,7 @@ def test_any_bits_come_back(cpu_path, dtype, predictor, channels):
         np.testing.assert_array_equal(out.view(np.uint8), wanted.view(np.uint8))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_part_of_a_block_into_a_strided_place(cpu_path, data):
     """A block's padding is left behind, nothing beside the window is written, unaligned rows are read."""

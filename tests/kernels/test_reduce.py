@@ -185,7 +185,7 @@ def test_flipped_rows_and_empty_arrays(cpu_path: str) -> None:
     assert reduce2x2(np.zeros((8, 0, 1), np.float32), mask=np.zeros((8, 0), np.uint8))[0].shape == (4, 0, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_shape_mask_and_path(data: st.DataObject) -> None:
     rows, cols = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 150))

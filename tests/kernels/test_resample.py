@@ -30,7 +30,7 @@ def check_close(pixels, exact, expected, src):
         np.testing.assert_allclose(pixels, exact, atol=2e-6 * amplitude(src), rtol=0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_equals_the_reference(data):
     draw = data.draw

@@ -24,7 +24,7 @@ def amplitude(src):
     return max(float(np.abs(np.nan_to_num(src).astype(np.float64)).max()), 1.0)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_equals_the_reference(data):
     draw = data.draw

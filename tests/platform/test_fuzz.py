@@ -23,7 +23,7 @@ pytest.importorskip("httpx", reason="package httpx (test extra) is not installed
 B = "/api/datastores/11111111-1111-4111-8111-111111111111"
 PYRAMID = "2ae50661-986c-4f47-a3f0-e380417b522c"
 JSON_TYPE = {"content-type": "application/json"}
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 SEGMENT = st.sampled_from(["..", ".", "", "a", "a.tif", "~", "%2e%2e", "..\\", "C:", "\0", "é", " ", "x" * 300, "a\nb"])
 PATHS = st.one_of(

@@ -25,7 +25,7 @@ def test_commands(tmp_path: Path) -> None:
     package = str(Path(fastpyr.__file__).parents[1])
     env = {**os.environ, "PATH": f"{command.parent}:{os.environ['PATH']}", "PYTHONPATH": package}
     script = "set -e\n" + "".join(found)
-    assert script.count("fastpyr ") == 10
+    assert script.count("fastpyr ") == 16
     done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ORTHO_PM" in done.stdout

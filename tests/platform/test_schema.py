@@ -101,7 +101,7 @@ def test_answers_are_as_described(world: World, method: str, path: str) -> None:
         known = None
 
     @given(case=requests, is_known=st.booleans())
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=True)
     def ask(case: Any, is_known: bool) -> None:
         if known is not None and is_known:
             case.path_parameters = {**case.path_parameters, "datastore": DATASTORE, "id": known}

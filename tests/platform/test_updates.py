@@ -212,20 +212,20 @@ def test_update_in_place_of_a_pyramid_with_links(bench: Bench, expected: fastpyr
 
 
 def worker_that_has_begun(bench: Bench) -> psutil.Process:
-    """The worker of an update in place, suspended when some slabs are staged."""
+    """The worker of an update in place, suspended when it has written down that some slabs are staged."""
     (worker,) = wait_until(
         lambda: [one for one in psutil.Process().children() if "fastpyr.platform.worker" in " ".join(one.cmdline())],
         bool,
     )
 
-    def look() -> list[Path]:
+    def look() -> list[bytes]:
         worker.resume()
         time.sleep(0.005)
         worker.suspend()
-        staged = (bench.platform.root / "stored_data").rglob(".*.building/**/*.tif")
-        return [path for path in staged if path.stat().st_size]
+        journals = (bench.platform.root / "stored_data").rglob(".*.journal/journal")
+        return [line for path in journals for line in path.read_bytes().split(b"\n") if line]
 
-    wait_until(look, lambda slabs: len(slabs) >= 3)  # the first of them is noted
+    wait_until(look, lambda lines: len(lines) >= 4)  # the first says what is built
     return worker
 
 

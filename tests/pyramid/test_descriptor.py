@@ -298,7 +298,7 @@ PATHS: list[tuple[str | int, ...]] = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(PATHS), JSON)
 def test_any_value_anywhere_is_read_or_refused(path: tuple[str | int, ...], value: object) -> None:
     data = changed(path, value)

@@ -34,7 +34,7 @@ def allowed(block, nodata):
 pixel = st.integers(0, 255) | st.sampled_from([NODATA, NODATA, 254, 0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(pixel, pixel), min_size=4, max_size=4))
 def test_unmasked_block_accepts_exactly_the_values_of_the_rule(block):
     children = np.array(block, np.uint8).reshape(2, 2, 2)

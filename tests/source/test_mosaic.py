@@ -79,7 +79,7 @@ LAYERS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(layers=LAYERS, window=st.tuples(*[st.integers(-8, 50)] * 2, *[st.integers(1, 50)] * 2), block=st.integers(1, 9))
 def test_windows_equal_the_painter(layers, window, block):
     """Sources that are full, half masked, speckled or empty; arrays and stored blocks side by side."""

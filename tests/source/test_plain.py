@@ -213,7 +213,7 @@ CITATIONS = ["RGF93 v1 / Lambert-93", "", "anything", "WGS 84", "EPSG:3857", "La
 CITATIONS += ["IMAGINE GeoTIFF Support\nProjection = LCC", "GCS Name = X|Datum = Y|", "unnamed", "unknown", "NAD83"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_keys(tmp_path_factory, data):
     """Keys as other writers put them together, contradictions included."""

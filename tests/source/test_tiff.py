@@ -188,7 +188,7 @@ def many_layouts(tmp_path_factory):
     return found, pixels
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_window(many_layouts, data):
     found, pixels = many_layouts
@@ -315,7 +315,7 @@ def test_a_file_that_changed_is_left_to_gdal(write, picture):
     assert not blocks.read(0, 0, np.empty((48, 64, 3), np.uint8))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_hostile_headers(tmp_path_factory, data):
     """Any bytes in the directory: what is still described lies within the file, or reading leaves it to GDAL."""

@@ -25,7 +25,7 @@ def test_everything_arrives():
         uploads.submit("x", [b""])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 5))
 def test_the_budget_holds(sizes, threads):
     budget, travelling, most, lock = 50, [0], [0], threading.Lock()

@@ -16,7 +16,7 @@ from fastpyr.api import create_tile_app
 from fastpyr.api.app import FastTiles
 from fastpyr.tiles import DescriptorCatalogue
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 WORDS = st.sampled_from(
     [
         "SMALL",

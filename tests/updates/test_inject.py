@@ -56,7 +56,7 @@ def test_it_becomes_the_pyramid_of_all_and_goes_back(at: Callable[[str], str]) -
     assert_same(again, fastpyr.build([OLD, NEW, THIRD], in_memory(), **OPTIONS))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(jobs())
 def test_injection_equals_a_build_of_all(job: Job) -> None:
     old, new = job.sources()

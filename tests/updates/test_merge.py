@@ -105,7 +105,7 @@ def number_of_shared(sources: list[Pyramid]) -> int:
     return sum(refs.count(ref) > 1 for ref in set(refs))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["replace", "top", "alphatop", "multiply"]),
     formats=st.lists(
@@ -149,7 +149,7 @@ def test_equals_numpy(
     assert wrong <= {"upper-level", "mask-nodata"} | (set() if merged.has_masks else {"nodata-slab"})
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(method=st.sampled_from(["top", "multiply", "alphatop"]), seed=st.integers(0, 2**32))
 def test_elevations(method: str, seed: int) -> None:
     rng = np.random.default_rng(seed)

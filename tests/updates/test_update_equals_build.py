@@ -14,7 +14,7 @@ import fastpyr
 from fastpyr.pyramid.list import parse_list
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(jobs())
 def test_update_equals_a_build_of_all(job: Job) -> None:
     old, new = job.sources()
@@ -28,7 +28,7 @@ def test_update_equals_a_build_of_all(job: Job) -> None:
         assert level.limits == expected.level(level.id).limits, level.id
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(jobs(), st.integers(0, 2**32 - 1))
 def test_updates_of_updates_equal_a_build_of_all(job: Job, seed: int) -> None:
     """Three times the same way; on a pyramid with links the third one reads through them."""
@@ -44,7 +44,7 @@ def test_updates_of_updates_equal_a_build_of_all(job: Job, seed: int) -> None:
     assert_same(updated, expected)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(jobs(lossless=False))
 def test_tiles_that_are_not_touched_keep_their_bytes(job: Job) -> None:
     """JPEG, with and without masks: no tile is encoded again that new data does not reach."""
@@ -133,7 +133,7 @@ def _near(at: np.ndarray, first: float, last: float, margin: float) -> np.ndarra
     return found
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_slabs_are_rewritten_where_touched_and_above(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
