@@ -230,6 +230,35 @@ def test_rok4_reads_our_updates_and_their_links(tmp_path: Path) -> None:
     assert owners == {tmp_path / "WAVES", tmp_path / "update0" / "WAVES"}
 
 
+def test_rok4_reads_what_was_changed_in_place(tmp_path: Path) -> None:
+    """A pyramid after an update in place, and after its upper levels were made again."""
+    from fastpyr.updates import rebuild_top
+
+    rok4_python()
+    build(tmp_path, "png", 3, "uint8", mask=True, width=2, height=1)
+    target = tmp_path / "WAVES.json"
+    before = read_with_rok4(target, tmp_path)[1]
+    noise = np.random.default_rng(4).integers(0, 200, (100, 150, 3), np.uint8)
+    matrix = fastpyr.load_tms(TMS).level(BOTTOM)
+    box, cell = matrix.tile_bounds(COLUMN, ROW + 1), matrix.cell_size
+    bbox = (box.left, box.top - 100 * cell, box.left + 150 * cell, box.top)
+    source = fastpyr.ArraySource(noise, crs="EPSG:3857", bbox=bbox, name="noise")
+    for change in (
+        lambda: fastpyr.inject([source], target, bottom=BOTTOM),
+        lambda: rebuild_top(target, BOTTOM, gamma=2.0),
+    ):
+        change()
+        pyramid = fastpyr.open(target)
+        facts, tiles = read_with_rok4(target, tmp_path)
+        assert facts["absent"] == []
+        for key, theirs in tiles.items():
+            level, column, row = key.split("_")
+            np.testing.assert_array_equal(theirs, pyramid.tile(level, int(column), int(row)), key)
+        assert len(tiles) == sum(level.limits.count for level in pyramid.levels)
+        assert any(not np.array_equal(theirs, before[key]) for key, theirs in tiles.items() if key in before)
+        before = tiles
+
+
 def test_rok4_reads_our_merges_and_their_links(tmp_path: Path) -> None:
     """Two pyramids that share some slabs, merged, and that result merged again: links lead to the owners."""
     from fastpyr.pyramid.list import parse_list

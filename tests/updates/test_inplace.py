@@ -286,7 +286,7 @@ class TestLinks:
         with pytest.raises(ConfigError, match=r"is linked to by .*OTHER.list.*add --even-if-linked"):
             changed.run()
         assert changed.seen() == "old"
-        changed.run(allow_linked=True)
+        changed.run(even_if_linked=True)
         assert changed.seen() == "new"
 
     def test_slabs_elsewhere(self, tmp_path: Path) -> None:

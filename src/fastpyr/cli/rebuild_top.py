@@ -58,7 +58,7 @@ def rebuild_top(
             from_level,
             top,
             keep_old=keep_old,
-            allow_linked=even_if_linked,
+            even_if_linked=even_if_linked,
             search=search,
             progress=progress.update,
             **{key: value for key, value in given.items() if value is not None},

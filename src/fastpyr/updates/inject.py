@@ -67,7 +67,7 @@ def inject(
         if identity is not None and finished == identity:  # nothing but the end of it was missing
             return open_pyramid(target, plan.tms)
         with inplace.open_change(
-            store, name, identity, plan, keep_old=keep_old, allow_linked=even_if_linked, search=search
+            store, name, identity, plan, keep_old=keep_old, even_if_linked=even_if_linked, search=search
         ) as change:
             if not change.is_done:
                 result, written = amended(change, plan, old, progress)

@@ -73,7 +73,7 @@ def open_change(
     plan: Plan | None = None,
     *,
     keep_old: bool = False,
-    allow_linked: bool = False,
+    even_if_linked: bool = False,
     search: Iterable[str | os.PathLike[str]] = (),
 ) -> Iterator[Change]:
     """Begin to change the pyramid ``name``, or go on with a change of the same ``identity`` that was interrupted.
@@ -86,14 +86,14 @@ def open_change(
             it cannot be gone on with.
         plan: what is built, for the journal; without one the change cannot be gone on with.
         keep_old: keep the old slabs, for ``rollback`` after the commit.
-        allow_linked: change it although other pyramids have links to its slabs.
+        even_if_linked: change it although other pyramids have links to its slabs.
         search: places where such pyramids are looked for, besides the pyramid's own.
 
     Raises ConfigError when the pyramid cannot be changed in place, others link to it, or other unfinished work is kept
     beside it; StoreError when somebody else is at work on it.
     """
     known = None if identity is None or plan is None else json.loads(json.dumps(dict(identity)))
-    if not allow_linked:
+    if not even_if_linked:
         _refuse_linked(store, name, search)
     if isinstance(store, FileStore):
         from .inplace_folder import folder_change

@@ -37,7 +37,7 @@ def rebuild_top(
     top: str | int | None = None,
     *,
     keep_old: bool = False,
-    allow_linked: bool = False,
+    even_if_linked: bool = False,
     search: Iterable[str | os.PathLike[str]] = (),
     progress: ProgressCallback | None = None,
     **options: Any,
@@ -54,7 +54,7 @@ def rebuild_top(
         top: the last level: coarser than ``from_level``; default: the last one there is, or the last one of the tile
             matrix set when none is above ``from_level``. Levels above it are removed.
         keep_old: keep the old slabs, for ``rollback``.
-        allow_linked: change slabs although other pyramids have links to them.
+        even_if_linked: change slabs although other pyramids have links to them.
         search: more places where such pyramids may be.
         progress: as for ``build``.
         options: ``parallelization``, ``gamma``, ``tms`` and ``resume`` of ``build``.
@@ -81,7 +81,7 @@ def rebuild_top(
             identity if settled.resume else None,
             plan,
             keep_old=keep_old,
-            allow_linked=allow_linked,
+            even_if_linked=even_if_linked,
             search=search,
         ) as change:
             if not change.is_done:
