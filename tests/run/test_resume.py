@@ -36,7 +36,7 @@ import fastpyr
 from fastpyr.engine import folder_notes
 from fastpyr.errors import ConfigError, FastpyrError, StoreError
 
-KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "5"))
 """Random moments at which a real build is killed; 100 for a full proof."""
 
 

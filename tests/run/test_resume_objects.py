@@ -27,7 +27,7 @@ from fastpyr.store import claim, location, object_staging, open_location
 from fastpyr.store.layout import StorageType
 from fastpyr.store.transport import TransportError
 
-KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("FASTPYR_TEST_KILLS", "3"))
 """Random moments at which a real build is killed; 100 for a full proof."""
 
 WRITES = ("put", "delete", "copy")

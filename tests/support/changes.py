@@ -160,11 +160,11 @@ class ChangeSteps(Steps):
         return logged
 
     def moments(self) -> list[int]:
-        """Steps to die at: many around the exchange, and some before and after it; see ``interruptions.moments``."""
-        first = self.log.index("symlink")
-        every = 1 if "FASTPYR_TEST_STEP" in os.environ else 2
+        """Steps to die at: around the exchange, and some before and after it; see ``interruptions.moments``."""
+        first, exchanged = self.log.index("symlink"), self.log.index("exchange")
+        every = 1 if "FASTPYR_TEST_STEP" in os.environ else 4
         around = range(first - 5, min(first + 15, self.count), every)
-        return sorted({*around, *moments(self.count, 2, last=2)})
+        return sorted({*around, *range(exchanged - 1, exchanged + 3), *moments(self.count, 2, last=2)})
 
 
 class Saved:
